@@ -1,0 +1,34 @@
+//! Vocabulary and framing shared by every crate of the workspace; no policy.
+//!
+//! In reading order: [`Version`], [`InternalKey`] and [`Entry`] say what is stored; [`codec`] turns
+//! numbers into bytes and back without panicking; [`header`], [`seal`] and [`record`] are how bytes
+//! reach a file, always checked; [`vfs`] is the only door to the operating system's files; [`clock`]
+//! the only source of time; [`Error`] what can go wrong with bytes at rest; [`Halt`] the latch that
+//! stops writing after a failed write.
+//!
+//! A thing enters this crate only when two of the format crates need it.
+
+pub mod checksum;
+pub mod clock;
+pub mod codec;
+pub mod compress;
+pub mod cursor;
+pub mod entry;
+mod error;
+mod halt;
+pub mod header;
+mod key;
+pub mod log;
+pub mod record;
+pub mod seal;
+mod version;
+pub mod vfs;
+
+pub use clock::UnixSeconds;
+pub use compress::Compression;
+pub use cursor::Cursor;
+pub use entry::{Entry, Payload, SharedEntry, SharedPayload, ValuePointer};
+pub use error::{Error, Result};
+pub use halt::Halt;
+pub use key::{InternalKey, InternalKeyBuf, KeyBounds, MAX_KEY_BYTES, prefix_end};
+pub use version::{SharedVersion, Version};

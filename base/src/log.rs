@@ -1,0 +1,160 @@
+//! An append-only file of records with one writer: what the write-ahead log and the value log have in common.
+//!
+//! The file may be longer than what was written: space is reserved ahead, and a retired log may be taken over for a
+//! new one, whose new salt makes all stale bytes invalid.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::Result;
+use crate::header::{CONTENT_START, FileHeader, FileIdentity, FileKind};
+use crate::record::RecordBuffer;
+use crate::vfs::{Access, File, Vfs};
+
+/// A log that is being written. One thread appends at a time; any thread may read the counters.
+#[derive(Debug)]
+pub struct LogFile {
+    file: Arc<dyn File>,
+    header: FileHeader,
+    seed: u64,
+    written: AtomicU64,
+    allocated: AtomicU64,
+}
+
+impl LogFile {
+    /// Creates a new log, writes its header and reserves `allocate_bytes` behind it. Not synced.
+    ///
+    /// # Errors
+    /// When the file exists, the disk is full, or the system's.
+    pub fn create(
+        vfs: &dyn Vfs,
+        path: &Path,
+        kind: FileKind,
+        format_version: u16,
+        identity: FileIdentity,
+        allocate_bytes: u64,
+    ) -> Result<Self> {
+        let header = FileHeader::new(vfs, kind, format_version, identity)?;
+        Self::start(vfs.create(path)?, header, allocate_bytes)
+    }
+
+    /// Takes over a retired log of any name for a new one: renames it and writes a header with a new salt. Not synced,
+    /// neither file nor directory.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn recycle(
+        vfs: &dyn Vfs,
+        retired: &Path,
+        path: &Path,
+        kind: FileKind,
+        format_version: u16,
+        identity: FileIdentity,
+    ) -> Result<Self> {
+        let header = FileHeader::new(vfs, kind, format_version, identity)?;
+        vfs.rename(retired, path)?;
+        Self::start(vfs.open(path, Access::ReadWrite)?, header, 0)
+    }
+
+    fn start(file: Arc<dyn File>, header: FileHeader, allocate_bytes: u64) -> Result<Self> {
+        file.write_all_at(0, &header.encode())?;
+        let wanted = CONTENT_START + allocate_bytes;
+        if allocate_bytes > 0 && file.len()? < wanted {
+            file.allocate(wanted)?;
+        }
+        let allocated = file.len()?;
+        Ok(Self {
+            seed: header.seed(),
+            header,
+            file,
+            written: AtomicU64::new(CONTENT_START),
+            allocated: AtomicU64::new(allocated),
+        })
+    }
+
+    /// The seed for stamping records of this file.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The header of the file.
+    #[must_use]
+    pub fn header(&self) -> &FileHeader {
+        &self.header
+    }
+
+    /// The file, for reading what was written.
+    #[must_use]
+    pub fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// Where the next record goes, in bytes from the start of the file.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Bytes for which disk space is reserved, from the start of the file.
+    #[must_use]
+    pub fn allocated(&self) -> u64 {
+        self.allocated.load(Ordering::Acquire)
+    }
+
+    /// Reserves disk space for the first `len` bytes of the file.
+    ///
+    /// # Errors
+    /// [`crate::Error::NoSpace`] when the disk cannot hold it; nothing has changed then.
+    pub fn allocate(&self, len: u64) -> Result<()> {
+        if len > self.allocated() {
+            self.file.allocate(len)?;
+            self.allocated.fetch_max(len, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Appends records that were stamped with this log's seed and [`LogFile::position`].
+    ///
+    /// # Errors
+    /// The system's. How much was written is unknown then: the caller must not append again.
+    pub fn append_stamped(&self, records: &[u8]) -> Result<()> {
+        let at = self.position();
+        self.file.write_all_at(at, records)?;
+        let end = at + records.len() as u64;
+        self.written.store(end, Ordering::Release);
+        self.allocated.fetch_max(end, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Stamps and appends; where the records start.
+    ///
+    /// # Errors
+    /// As [`LogFile::append_stamped`].
+    pub fn append(&self, records: &mut RecordBuffer, stamp: crate::record::Stamp) -> Result<u64> {
+        let at = self.position();
+        records.stamp(self.seed, at, stamp);
+        self.append_stamped(records.as_bytes())?;
+        Ok(at)
+    }
+
+    /// Makes everything appended so far durable.
+    ///
+    /// # Errors
+    /// The system's; never to be retried.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync()
+    }
+
+    /// Cuts the file to what was written.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn cut(&self) -> Result<()> {
+        let len = self.position();
+        self.file.set_len(len)?;
+        self.allocated.store(len, Ordering::Release);
+        Ok(())
+    }
+}

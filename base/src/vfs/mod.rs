@@ -1,0 +1,176 @@
+//! Files, directories, locks and randomness behind two traits, so that memory, faults and power cuts can stand in
+//! for the operating system.
+//!
+//! # Durability contract
+//! 1. What was written is durable after [`File::sync`] returns, length included. Before that any subset of it may
+//!    survive a power cut.
+//! 2. A created, renamed or removed name is durable after [`Vfs::sync_dir`] on its directory.
+//! 3. A failed sync says nothing about what reached the disk, and must never be retried on the same data.
+
+mod bytes_file;
+mod mem;
+mod os;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{Error, Result};
+
+pub use bytes_file::BytesFile;
+
+pub use mem::MemVfs;
+pub use os::OsVfs;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// For reading only.
+    Read,
+    /// For reading and writing.
+    ReadWrite,
+}
+
+/// How a lock is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockKind {
+    /// One holder.
+    Exclusive,
+    /// Many holders, none exclusive.
+    Shared,
+}
+
+/// A held lock; released when dropped.
+pub trait FileLock: Send + Sync + fmt::Debug {}
+
+/// A namespace of files.
+pub trait Vfs: Send + Sync + fmt::Debug {
+    /// Creates a file, readable and writable by its owner only.
+    ///
+    /// # Errors
+    /// When it exists already, or the system's.
+    fn create(&self, path: &Path) -> Result<Arc<dyn File>>;
+
+    /// Opens an existing file.
+    fn open(&self, path: &Path, access: Access) -> Result<Arc<dyn File>>;
+
+    /// Gives a file a new name, replacing what bears it. Atomic; durable after [`Vfs::sync_dir`].
+    fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+
+    /// Removes a name. Open handles and maps of the file stay usable.
+    fn remove(&self, path: &Path) -> Result<()>;
+
+    /// True when a file or directory of this name exists.
+    fn exists(&self, path: &Path) -> Result<bool>;
+
+    /// The names inside a directory, in no order.
+    fn list(&self, directory: &Path) -> Result<Vec<String>>;
+
+    /// Creates a directory and what is missing above it, accessible to its owner only, and makes the names durable.
+    fn create_dir_all(&self, directory: &Path) -> Result<()>;
+
+    /// Makes the names inside a directory durable.
+    fn sync_dir(&self, directory: &Path) -> Result<()>;
+
+    /// Takes a lock on a file, which an exclusive lock creates when it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when another holder has it, at once.
+    fn lock(&self, path: &Path, kind: LockKind) -> Result<Box<dyn FileLock>>;
+
+    /// Fills `out` with random bytes (salts, identities, keys).
+    fn fill_random(&self, out: &mut [u8]) -> Result<()>;
+}
+
+/// An open file. All access is positional, so a handle has no hidden state.
+pub trait File: Send + Sync + fmt::Debug {
+    /// The name it was opened by, for messages.
+    fn path(&self) -> &Path;
+
+    /// Its length in bytes.
+    fn len(&self) -> Result<u64>;
+
+    /// True when its length is 0.
+    fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Reads up to `out.len()` bytes; fewer only at the end of the file.
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize>;
+
+    /// Fills `out`.
+    ///
+    /// # Errors
+    /// [`Error::Corruption`] when the file ends before.
+    fn read_exact_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let wanted = out.len();
+        if self.read_at(offset, out)? == wanted {
+            return Ok(());
+        }
+        Err(Error::corruption(self.path(), offset, format!("the file ends before {wanted} bytes from here")))
+    }
+
+    /// Writes all of `data`, extending the file when it reaches beyond its end.
+    fn write_all_at(&self, offset: u64, data: &[u8]) -> Result<()>;
+
+    /// Makes contents and length durable.
+    fn sync(&self) -> Result<()>;
+
+    /// Cuts or extends the file; what is added reads as zeros.
+    fn set_len(&self, len: u64) -> Result<()>;
+
+    /// Reserves disk space for the first `len` bytes and extends the file to at least that; what is added reads as
+    /// zeros.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`] when the disk cannot hold it.
+    fn allocate(&self, len: u64) -> Result<()>;
+
+    /// The whole file as shared memory, without copying where the system can. The caller promises that the file is
+    /// finished: nobody writes to it or cuts it while the map is in use.
+    fn map(&self) -> Result<Bytes>;
+}
+
+/// The directory of `path`; the current directory for a bare name.
+#[must_use]
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+/// The name under which [`write_atomically`] prepares `path`.
+#[must_use]
+pub fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    PathBuf::from(name)
+}
+
+/// Replaces `path` by a file that holds `data`: after a crash there is the old file or the new one, whole. Durable when it
+/// returns.
+///
+/// # Errors
+/// The system's; the old file is untouched unless the last step, syncing the directory, failed.
+pub fn write_atomically(vfs: &dyn Vfs, path: &Path, data: &[u8]) -> Result<()> {
+    let temporary = temporary_name(path);
+    if vfs.exists(&temporary)? {
+        vfs.remove(&temporary)?;
+    }
+    let prepared = write_new(vfs, &temporary, data).and_then(|()| vfs.rename(&temporary, path));
+    if let Err(error) = prepared {
+        // Best effort: a left-over is removed by the next attempt, and the first error is the one that matters.
+        let _left_over = vfs.remove(&temporary);
+        return Err(error);
+    }
+    vfs.sync_dir(parent(path))
+}
+
+fn write_new(vfs: &dyn Vfs, path: &Path, data: &[u8]) -> Result<()> {
+    let file = vfs.create(path)?;
+    file.write_all_at(0, data)?;
+    file.sync()
+}

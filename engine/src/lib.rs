@@ -1,0 +1,1 @@
+//! The storage engine: a durable, versioned, ordered map with separated values

@@ -1,0 +1,1 @@
+//! The durable list of living files, as a log of atomic edits

@@ -1,0 +1,1 @@
+//! Value log: large values apart from their keys, addressed by pointer

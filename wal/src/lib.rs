@@ -1,0 +1,1 @@
+//! Write-ahead log: batches of writes, one record a commit
