@@ -134,6 +134,14 @@ impl Error {
         matches!(self, Self::NoSpace { .. })
     }
 
+    /// True when the system refused to change something: what is on disk is in doubt then. A full disk is not meant, and
+    /// reading is not.
+    #[must_use]
+    pub fn is_write_failure(&self) -> bool {
+        const READING: [&str; 6] = ["read", "open", "map", "measure", "list", "look up"];
+        matches!(self, Self::Io { op, .. } if !READING.contains(op))
+    }
+
     /// True when a file or directory does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

@@ -26,7 +26,7 @@ impl LogFile {
     /// Creates a new log, writes its header and reserves `allocate_bytes` behind it. Not synced.
     ///
     /// # Errors
-    /// When the file exists, the disk is full, or the system's.
+    /// When the file exists, the disk is full, or the system's. No file is left behind then.
     pub fn create(
         vfs: &dyn Vfs,
         path: &Path,
@@ -36,14 +36,15 @@ impl LogFile {
         allocate_bytes: u64,
     ) -> Result<Self> {
         let header = FileHeader::new(vfs, kind, format_version, identity)?;
-        Self::start(vfs.create(path)?, header, allocate_bytes)
+        let file = vfs.create(path)?;
+        Self::start(file, header, allocate_bytes).inspect_err(|_| abandon(vfs, path))
     }
 
     /// Takes over a retired log of any name for a new one: renames it and writes a header with a new salt. Not synced,
-    /// neither file nor directory.
+    /// neither file nor directory. The log must never have been mapped.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's. The retired log may be gone then.
     pub fn recycle(
         vfs: &dyn Vfs,
         retired: &Path,
@@ -54,12 +55,14 @@ impl LogFile {
     ) -> Result<Self> {
         let header = FileHeader::new(vfs, kind, format_version, identity)?;
         vfs.rename(retired, path)?;
-        Self::start(vfs.open(path, Access::ReadWrite)?, header, 0)
+        vfs.open(path, Access::ReadWrite)
+            .and_then(|file| Self::start(file, header, 0))
+            .inspect_err(|_| abandon(vfs, path))
     }
 
     fn start(file: Arc<dyn File>, header: FileHeader, allocate_bytes: u64) -> Result<Self> {
         file.write_all_at(0, &header.encode())?;
-        let wanted = CONTENT_START + allocate_bytes;
+        let wanted = CONTENT_START.saturating_add(allocate_bytes);
         if allocate_bytes > 0 && file.len()? < wanted {
             file.allocate(wanted)?;
         }
@@ -157,4 +160,10 @@ impl LogFile {
         self.allocated.store(len, Ordering::Release);
         Ok(())
     }
+}
+
+/// Removes a log that could not be started, so that it does not hold space on a disk that may be full. Best effort: the
+/// first error is the one that matters.
+fn abandon(vfs: &dyn Vfs, path: &Path) {
+    let _left_over = vfs.remove(path);
 }

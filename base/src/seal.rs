@@ -96,6 +96,15 @@ impl Seal {
         Self::open_verified(file, offset, sealed)
     }
 
+    /// The raw bytes of a block that [`Seal::verify`] has accepted before, where they lie; `None` when they are
+    /// compressed.
+    #[inline]
+    #[must_use]
+    pub fn in_place(sealed: &[u8]) -> Option<&[u8]> {
+        let (stored, trailer) = sealed.split_last_chunk::<TRAILER_BYTES>()?;
+        (trailer.first() == Some(&Codec::None.tag())).then_some(stored)
+    }
+
     /// Opens a block that [`Seal::verify`] has accepted before.
     ///
     /// # Errors

@@ -104,19 +104,48 @@ impl MemVfs {
             .collect()
     }
 
-    /// A file system that holds exactly `files`, and their directories.
+    /// A file system that holds exactly `files`, and their directories. It draws other random bytes than the one that
+    /// wrote them, as another life would.
     #[must_use]
     pub fn from_snapshot(files: BTreeMap<PathBuf, Vec<u8>>) -> Self {
-        let vfs = Self::new();
-        {
-            let mut names = vfs.shared.names.lock();
-            for (path, data) in files {
-                names.add_directory(parent(&path));
-                let content = RwLock::new(Content::Growing(data));
-                names.files.insert(path, Arc::new(Node { content }));
-            }
+        let mut names = Names::default();
+        let mut random = 0;
+        for (path, data) in files {
+            names.add_directory(parent(&path));
+            random = seeded_hash(&data, seeded_hash(path.as_os_str().as_encoded_bytes(), random));
+            let content = RwLock::new(Content::Growing(data));
+            names.files.insert(path, Arc::new(Node { content }));
         }
-        vfs
+        let (names, random) = (Mutex::new(names), AtomicU64::new(random));
+        Self { shared: Arc::new(Shared { names, locks: Mutex::default(), random }) }
+    }
+}
+
+/// For [`SimVfs`](super::SimVfs), which makes many file systems that differ in little.
+#[cfg(any(test, feature = "test-util"))]
+impl MemVfs {
+    /// A file system that holds `files`, not copied until they are written to, and `directories`. Random bytes
+    /// start at `random_start`.
+    pub(super) fn from_shared(
+        files: impl Iterator<Item = (PathBuf, Bytes)>,
+        directories: &BTreeSet<PathBuf>,
+        random_start: u64,
+    ) -> Self {
+        let frozen = |data| Arc::new(Node { content: RwLock::new(Content::Frozen(data)) });
+        let files = files.map(|(path, data)| (path, frozen(data))).collect();
+        let names = Mutex::new(Names { files, directories: directories.clone() });
+        let random = AtomicU64::new(random_start);
+        Self { shared: Arc::new(Shared { names, locks: Mutex::default(), random }) }
+    }
+
+    /// Every file, not copied.
+    pub(super) fn share(&self) -> BTreeMap<PathBuf, Bytes> {
+        let names = self.shared.names.lock();
+        names.files.iter().map(|(path, node)| (path.clone(), node.content.write().freeze())).collect()
+    }
+
+    pub(super) fn directories(&self) -> BTreeSet<PathBuf> {
+        self.shared.names.lock().directories.clone()
     }
 }
 
@@ -161,6 +190,9 @@ impl Vfs for MemVfs {
         if !names.has_directory(parent(to)) {
             return Err(missing("rename", to));
         }
+        if names.has_directory(to) {
+            return Err(Error::io("rename", to, io::Error::from(io::ErrorKind::IsADirectory)));
+        }
         let node = names.files.remove(from).ok_or_else(|| missing("rename", from))?;
         names.files.insert(to.to_path_buf(), node);
         Ok(())
@@ -187,7 +219,11 @@ impl Vfs for MemVfs {
     }
 
     fn create_dir_all(&self, directory: &Path) -> Result<()> {
-        self.shared.names.lock().add_directory(directory);
+        let mut names = self.shared.names.lock();
+        if let Some(file) = directory.ancestors().find(|path| names.files.contains_key(*path)) {
+            return Err(Error::io("create directory", file, io::Error::from(io::ErrorKind::NotADirectory)));
+        }
+        names.add_directory(directory);
         Ok(())
     }
 
@@ -201,7 +237,11 @@ impl Vfs for MemVfs {
             if kind == LockKind::Shared {
                 return Err(missing("lock", path));
             }
-            self.create(path)?;
+            match self.create(path) {
+                Err(error) if !self.exists(path)? => return Err(error),
+                // Created, by us or by another opener just now: the lock decides.
+                _ => {}
+            }
         }
         let mut locks = self.shared.locks.lock();
         let holders = locks.entry(path.to_path_buf()).or_default();
@@ -264,11 +304,20 @@ struct MemFile {
 }
 
 impl MemFile {
-    fn change<T>(&self, op: &'static str, change: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T> {
-        match self.access {
-            Access::ReadWrite => Ok(change(self.node.content.write().thaw())),
-            Access::Read => Err(Error::io(op, &self.path, io::Error::from(io::ErrorKind::PermissionDenied))),
+    /// Changes the content, made at least `len` bytes long before.
+    fn change(&self, op: &'static str, len: usize, change: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        if self.access == Access::Read {
+            return Err(Error::io(op, &self.path, io::Error::from(io::ErrorKind::PermissionDenied)));
         }
+        let mut content = self.node.content.write();
+        let data = content.thaw();
+        if let Some(more) = len.checked_sub(data.len()) {
+            data.try_reserve(more)
+                .map_err(|_| Error::io(op, &self.path, io::Error::from(io::ErrorKind::StorageFull)))?;
+            data.resize(len, 0);
+        }
+        change(data);
+        Ok(())
     }
 
     fn position(&self, op: &'static str, offset: u64) -> Result<usize> {
@@ -291,13 +340,11 @@ impl File for MemFile {
     }
 
     fn write_all_at(&self, offset: u64, data: &[u8]) -> Result<()> {
-        let from = self.position("write", offset)?;
-        self.change("write", |content| {
-            let end = from + data.len();
-            if content.len() < end {
-                content.resize(end, 0);
-            }
-            if let Some(place) = content.get_mut(from..end) {
+        let end = self.position("write", offset.saturating_add(data.len() as u64))?;
+        // No bytes are no write: the length stays.
+        let len = if data.is_empty() { 0 } else { end };
+        self.change("write", len, |content| {
+            if let Some(place) = content.get_mut(end.saturating_sub(data.len())..end) {
                 place.copy_from_slice(data);
             }
         })
@@ -309,16 +356,12 @@ impl File for MemFile {
 
     fn set_len(&self, len: u64) -> Result<()> {
         let len = self.position("set the length of", len)?;
-        self.change("set the length of", |content| content.resize(len, 0))
+        self.change("set the length of", len, |content| content.truncate(len))
     }
 
     fn allocate(&self, len: u64) -> Result<()> {
         let len = self.position("allocate", len)?;
-        self.change("allocate", |content| {
-            if content.len() < len {
-                content.resize(len, 0);
-            }
-        })
+        self.change("allocate", len, |_| {})
     }
 
     fn map(&self) -> Result<Bytes> {

@@ -8,8 +8,12 @@
 //! 3. A failed sync says nothing about what reached the disk, and must never be retried on the same data.
 
 mod bytes_file;
+#[cfg(any(test, feature = "test-util"))]
+mod fault;
 mod mem;
 mod os;
+#[cfg(any(test, feature = "test-util"))]
+mod sim;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,9 +24,12 @@ use bytes::Bytes;
 use crate::{Error, Result};
 
 pub use bytes_file::BytesFile;
-
+#[cfg(any(test, feature = "test-util"))]
+pub use fault::{Fault, FaultKind, FaultVfs, Filter, Operation, Operations, Times};
 pub use mem::MemVfs;
 pub use os::OsVfs;
+#[cfg(any(test, feature = "test-util"))]
+pub use sim::{Budget, Image, Images, Profile, Recording, SimVfs};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

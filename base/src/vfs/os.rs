@@ -184,9 +184,14 @@ fn reserve(file: &fs::File, len: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{FallocateFlags, fallocate};
-        match fallocate(file, FallocateFlags::empty(), 0, len) {
+        use rustix::io::{Errno, retry_on_intr};
+        // Of nothing the system call would say that it is invalid.
+        if len == 0 {
+            return Ok(());
+        }
+        match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, len)) {
             Ok(()) => return Ok(()),
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -203,6 +208,10 @@ impl File for OsFile {
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize> {
+        // Beyond what the system can count, no file has anything.
+        if i64::try_from(offset.saturating_add(out.len() as u64)).is_err() {
+            return Ok(0);
+        }
         let mut done = 0;
         while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
             match pread(&self.file, offset + done as u64, rest) {

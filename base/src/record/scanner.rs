@@ -1,0 +1,207 @@
+//! Finding records again: from header to header, payloads on demand, and behind damage.
+
+use std::sync::Arc;
+
+use super::{RECORD_ALIGNMENT, RECORD_HEADER_BYTES, RecordHeader};
+use crate::vfs::File;
+use crate::{Error, Result};
+
+const WINDOW_BYTES: usize = 64 << 10;
+
+/// How a scan ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// At the end of the file, or at zeros. Zeros may also be a part of the file that never reached the disk: only
+    /// [`Scanner::resync`] tells whether something follows.
+    Clean,
+    /// At bytes that are no record, or at a record that is cut short or damaged.
+    Torn {
+        /// Length of the file up to the end of its last good record, in bytes.
+        valid_len: u64,
+    },
+}
+
+/// A record header and its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// Where the record starts, in bytes from the start of the file.
+    pub offset: u64,
+    /// Its header.
+    pub header: RecordHeader,
+}
+
+/// Walks the records of a file from header to header; reads payloads only on demand.
+#[derive(Debug)]
+pub struct Scanner {
+    file: Arc<dyn File>,
+    seed: u64,
+    offset: u64,
+    end: u64,
+    tail: Option<Tail>,
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+impl Scanner {
+    /// Scans `file` from `start` up to its present length. `file_seed` is that of its header.
+    ///
+    /// # Errors
+    /// The system's, when the length cannot be read.
+    pub fn new(file: Arc<dyn File>, file_seed: u64, start: u64) -> Result<Self> {
+        let end = file.len()?;
+        Ok(Self::up_to(file, file_seed, start, end))
+    }
+
+    /// Scans `file` from `start` up to `end`, both in bytes from the start of the file, whatever follows there. The
+    /// file is at least that long.
+    #[must_use]
+    pub fn up_to(file: Arc<dyn File>, file_seed: u64, start: u64, end: u64) -> Self {
+        let end = end.max(start);
+        Self { file, seed: file_seed, offset: start, end, tail: None, window: Vec::new(), window_at: 0 }
+    }
+
+    /// The next record, or `None` at the end; [`Scanner::tail`] then tells which end.
+    ///
+    /// # Errors
+    /// The system's. Bytes that are no record end the scan, they are not an error here.
+    pub fn next_header(&mut self) -> Result<Option<Located>> {
+        if self.tail.is_some() {
+            return Ok(None);
+        }
+        let offset = self.offset;
+        let Some(header) = self.header_at(offset)? else {
+            self.tail =
+                Some(if self.is_zero_at(offset)? { Tail::Clean } else { Tail::Torn { valid_len: offset } });
+            return Ok(None);
+        };
+        if self.end - offset < RECORD_HEADER_BYTES as u64 + u64::from(header.payload_len) {
+            self.tail = Some(Tail::Torn { valid_len: offset });
+            return Ok(None);
+        }
+        self.offset = self.end_of(offset, &header);
+        Ok(Some(Located { offset, header }))
+    }
+
+    /// The next record with its verified payload; a damaged payload ends the scan as torn.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn next_record(&mut self) -> Result<Option<(Located, Vec<u8>)>> {
+        let Some(located) = self.next_header()? else { return Ok(None) };
+        match self.next_payload(&located) {
+            Ok(payload) => Ok(Some((located, payload))),
+            Err(error) if error.is_corruption() => {
+                self.tail = Some(Tail::Torn { valid_len: located.offset });
+                // `resync` must meet this record again: its header is good, so its mark counts.
+                self.offset = located.offset;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads and verifies the payload of a record of this file.
+    ///
+    /// # Errors
+    /// [`Error::Corruption`] when it is damaged, or the system's.
+    pub fn payload(&self, located: &Located) -> Result<Vec<u8>> {
+        read_payload(&*self.file, located)
+    }
+
+    /// How the scan ended; `None` while it goes on.
+    #[must_use]
+    pub fn tail(&self) -> Option<Tail> {
+        self.tail
+    }
+
+    /// Where the next record would start.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Looks at the end of the scan and behind it for a further valid record header, and goes on behind that record;
+    /// `None` when there is none up to the end of the file. Only the header is valid, the payload need not be: what
+    /// is found is evidence of damage and bears a mark, it is not data.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn resync(&mut self) -> Result<Option<Located>> {
+        if self.tail.is_none() {
+            return self.next_header();
+        }
+        let step = RECORD_ALIGNMENT as u64;
+        let mut offset = self.offset.next_multiple_of(step);
+        while self.end.saturating_sub(offset) >= RECORD_HEADER_BYTES as u64 {
+            if let Some(header) = self.header_at(offset)? {
+                self.offset = self.end_of(offset, &header);
+                return Ok(Some(Located { offset, header }));
+            }
+            offset += step;
+        }
+        self.offset = self.end;
+        Ok(None)
+    }
+
+    /// Where the record behind the one at `offset` starts. The last record may lack its padding.
+    fn end_of(&self, offset: u64, header: &RecordHeader) -> u64 {
+        offset.saturating_add(header.record_bytes()).min(self.end)
+    }
+
+    /// The payload of the record just found; read together with its neighbours unless it is large.
+    fn next_payload(&mut self, located: &Located) -> Result<Vec<u8>> {
+        let len = located.header.payload_len as usize;
+        if len > WINDOW_BYTES {
+            return self.payload(located);
+        }
+        let opened =
+            located.header.open_payload(self.peek(located.offset + RECORD_HEADER_BYTES as u64, len)?);
+        opened.map_err(|what| Error::corruption(self.file.path(), located.offset, what))
+    }
+
+    fn header_at(&mut self, offset: u64) -> Result<Option<RecordHeader>> {
+        if self.end.saturating_sub(offset) < RECORD_HEADER_BYTES as u64 {
+            return Ok(None);
+        }
+        let seed = self.seed;
+        let bytes = self.peek(offset, RECORD_HEADER_BYTES)?;
+        Ok(RecordHeader::decode(bytes, seed, offset))
+    }
+
+    fn is_zero_at(&mut self, offset: u64) -> Result<bool> {
+        let len = self.end.saturating_sub(offset).min(RECORD_HEADER_BYTES as u64) as usize;
+        Ok(self.peek(offset, len)?.iter().all(|&byte| byte == 0))
+    }
+
+    /// `len` bytes at `offset`, which lie inside the file, through a window that reads ahead.
+    fn peek(&mut self, offset: u64, len: usize) -> Result<&[u8]> {
+        let inside =
+            offset >= self.window_at && offset + len as u64 <= self.window_at + self.window.len() as u64;
+        if !inside {
+            let want = (self.end - offset).min(WINDOW_BYTES.max(len) as u64) as usize;
+            self.window.resize(want, 0);
+            self.window_at = offset;
+            if let Err(error) = self.file.read_exact_at(offset, &mut self.window) {
+                self.window.clear();
+                return Err(error);
+            }
+        }
+        let from = (offset - self.window_at) as usize;
+        Ok(self.window.get(from..from + len).unwrap_or_default())
+    }
+}
+
+/// Reads and verifies the payload of the record at `located` of `file`.
+///
+/// # Errors
+/// [`Error::Corruption`] when it is damaged, or the system's.
+pub fn read_payload(file: &dyn File, located: &Located) -> Result<Vec<u8>> {
+    let start = located.offset.saturating_add(RECORD_HEADER_BYTES as u64);
+    let available = file.len()?.saturating_sub(start);
+    if u64::from(located.header.payload_len) > available {
+        return Err(Error::corruption(file.path(), located.offset, "record payload is cut short"));
+    }
+    let mut stored = vec![0; located.header.payload_len as usize];
+    file.read_exact_at(start, &mut stored)?;
+    located.header.open_payload(&stored).map_err(|what| Error::corruption(file.path(), located.offset, what))
+}

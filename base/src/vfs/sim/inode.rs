@@ -1,0 +1,137 @@
+//! One file of the simulated disk: what is durable, and what happened to it since its last sync.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::content::Content;
+
+/// What a disk writes whole or not at all, in bytes.
+pub(super) const SECTOR_BYTES: usize = 512;
+
+/// A file, whatever its name is by now. Numbers rise in the order of creation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct InodeId(pub(super) u64);
+
+impl InodeId {
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// One thing that a power cut may keep or lose.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    /// The operation that did it, counted from 0.
+    pub(super) op: usize,
+    pub(super) change: Change,
+}
+
+/// What changed. A sector is the whole sector as it was after the write: an earlier unsynced write to the same sector
+/// is part of it, because memory holds one copy of each sector and that is what goes to disk.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    Sector { index: usize, data: Bytes },
+    Grow(usize),
+    Cut(usize),
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inode {
+    pub(super) durable: Arc<Content>,
+    pub(super) events: Vec<Event>,
+    /// What a reader sees.
+    pub(super) visible: Vec<u8>,
+}
+
+/// Positions were accepted by the file system in memory before they came here, so they fit.
+fn position(at: u64) -> usize {
+    usize::try_from(at).unwrap_or(usize::MAX)
+}
+
+impl Inode {
+    pub(super) fn from_disk(data: &[u8]) -> Self {
+        Self { durable: Arc::new(Content::new(data.to_vec())), events: Vec::new(), visible: data.to_vec() }
+    }
+
+    pub(super) fn write(&mut self, op: usize, offset: u64, data: &Bytes) {
+        if data.is_empty() {
+            return;
+        }
+        let start = position(offset);
+        let end = start.saturating_add(data.len());
+        if end > self.visible.len() {
+            self.visible.resize(end, 0);
+            self.events.push(Event { op, change: Change::Grow(end) });
+        }
+        if let Some(place) = self.visible.get_mut(start..end) {
+            place.copy_from_slice(data);
+        }
+        for index in start / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES) {
+            let first = index * SECTOR_BYTES;
+            let sector = match first.checked_sub(start) {
+                Some(from) if first + SECTOR_BYTES <= end => data.slice(from..from + SECTOR_BYTES),
+                _ => self.visible_sector(first),
+            };
+            self.events.push(Event { op, change: Change::Sector { index, data: sector } });
+        }
+    }
+
+    fn visible_sector(&self, first: usize) -> Bytes {
+        let end = self.visible.len().min(first + SECTOR_BYTES);
+        let mut sector = self.visible.get(first..end).unwrap_or_default().to_vec();
+        sector.resize(SECTOR_BYTES, 0);
+        Bytes::from(sector)
+    }
+
+    pub(super) fn set_len(&mut self, op: usize, len: u64) {
+        let len = position(len);
+        let change = if len < self.visible.len() { Change::Cut(len) } else { Change::Grow(len) };
+        if len != self.visible.len() {
+            self.visible.resize(len, 0);
+            self.events.push(Event { op, change });
+        }
+    }
+
+    pub(super) fn allocate(&mut self, op: usize, len: u64) {
+        if position(len) > self.visible.len() {
+            self.set_len(op, len);
+        }
+    }
+
+    /// All that happened becomes durable.
+    pub(super) fn sync(&mut self) {
+        if self.events.is_empty() {
+            return;
+        }
+        let durable = Arc::make_mut(&mut self.durable).data_mut();
+        let mut len = durable.len();
+        for event in self.events.drain(..) {
+            event.change.apply(durable, &mut len);
+        }
+        durable.resize(len, 0);
+    }
+}
+
+impl Change {
+    /// Carries the change out on `data`, which may be longer or shorter than the file meanwhile: `len` is its length.
+    pub(super) fn apply(&self, data: &mut Vec<u8>, len: &mut usize) {
+        match self {
+            Self::Sector { index, data: sector } => {
+                let first = index * SECTOR_BYTES;
+                let end = first + SECTOR_BYTES;
+                if data.len() < end {
+                    data.resize(end, 0);
+                }
+                if let Some(place) = data.get_mut(first..end) {
+                    place.copy_from_slice(sector);
+                }
+            }
+            Self::Grow(to) => *len = *to,
+            Self::Cut(to) => {
+                data.truncate(*to);
+                *len = *to;
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The simulated disk after the first operations of a recording: what is durable, and what is pending.
+//!
+//! Rules of [`Profile::Strict`], the contract of [`Vfs`](crate::vfs::Vfs):
+//! - Syncing a file makes its content and length durable, and not its name.
+//! - Syncing a directory makes the names inside it durable: created, renamed and removed ones. Until then each
+//!   such change is kept or lost on its own. A rename is atomic; one whose old name is not there, because its
+//!   creation was lost, does nothing. One between two directories is durable when both are synced.
+//! - Until the file is synced each sector is what it was at the last sync or after any write since. Lengths keep their
+//!   order among themselves. What a length adds without content reads as zeros, garbage, or as a removed file.
+//!
+//! [`Profile::Ext4Like`] differs: changes of names are kept in their order, in all directories together; syncing a
+//! file makes its creation durable, and what came before; what a length adds without content reads as zeros.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::inode::{Inode, InodeId};
+use super::recording::Op;
+use crate::vfs::{MemVfs, parent};
+
+/// What the file system promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Profile {
+    /// No more than the contract of [`Vfs`](crate::vfs::Vfs): what every file system keeps.
+    Strict,
+    /// Names in order, and creation with the sync of the file: what common journaling file systems keep.
+    Ext4Like,
+}
+
+/// The names that there are.
+pub(super) type Names = BTreeMap<Arc<Path>, InodeId>;
+
+/// A change of names that is not durable yet.
+#[derive(Clone, Debug)]
+pub(super) struct NameChange {
+    pub(super) op: usize,
+    pub(super) kind: NameChangeKind,
+    pub(super) inode: InodeId,
+    /// The directories still to be synced.
+    waits_for: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum NameChangeKind {
+    Create(Arc<Path>),
+    Rename(Arc<Path>, Arc<Path>),
+    Remove(Arc<Path>),
+}
+
+impl NameChangeKind {
+    /// The name after the change, or the one removed.
+    pub(super) fn path(&self) -> &Arc<Path> {
+        match self {
+            Self::Create(path) | Self::Rename(_, path) | Self::Remove(path) => path,
+        }
+    }
+}
+
+impl NameChange {
+    fn new(op: usize, kind: NameChangeKind, inode: InodeId) -> Self {
+        let waits_for = match &kind {
+            NameChangeKind::Create(path) | NameChangeKind::Remove(path) => vec![parent(path).to_path_buf()],
+            NameChangeKind::Rename(from, to) if parent(from) != parent(to) => {
+                vec![parent(from).to_path_buf(), parent(to).to_path_buf()]
+            }
+            NameChangeKind::Rename(_, to) => vec![parent(to).to_path_buf()],
+        };
+        Self { op, kind, inode, waits_for }
+    }
+
+    /// Carries the change out, unless what it changes is not there.
+    pub(super) fn apply(&self, names: &mut Names) {
+        match &self.kind {
+            NameChangeKind::Create(path) => {
+                names.insert(Arc::clone(path), self.inode);
+            }
+            NameChangeKind::Rename(from, to) => {
+                if names.get(from) == Some(&self.inode) {
+                    names.remove(from);
+                    names.insert(Arc::clone(to), self.inode);
+                }
+            }
+            NameChangeKind::Remove(path) => {
+                if names.get(path) == Some(&self.inode) {
+                    names.remove(path);
+                }
+            }
+        }
+    }
+}
+
+/// The disk. Cheap to clone: files are shared until they change.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    /// Operations so far.
+    pub(super) position: usize,
+    pub(super) files: BTreeMap<InodeId, Arc<Inode>>,
+    /// The durable names.
+    pub(super) names: Names,
+    pub(super) pending_names: Vec<NameChange>,
+    pub(super) directories: Arc<BTreeSet<PathBuf>>,
+    /// The file that was durably removed last: a later one may find its content in its blocks.
+    pub(super) stale: Option<Arc<Inode>>,
+    next_inode: InodeId,
+}
+
+impl State {
+    /// A disk on which everything is durable.
+    pub(super) fn from_disk(disk: &MemVfs) -> Self {
+        let mut state = Self { directories: Arc::new(disk.directories()), ..Self::default() };
+        for (path, data) in disk.share() {
+            state.files.insert(state.next_inode, Arc::new(Inode::from_disk(&data)));
+            state.names.insert(path.into(), state.next_inode);
+            state.next_inode = state.next_inode.next();
+        }
+        state
+    }
+
+    /// The number of the next file to be created.
+    pub(super) fn next_inode(&self) -> InodeId {
+        self.next_inode
+    }
+
+    /// Carries out the next operation of the recording.
+    pub(super) fn apply(&mut self, op: &Op, profile: Profile) {
+        let at = self.position;
+        self.position += 1;
+        match op {
+            Op::Create { path, inode } => {
+                self.files.insert(*inode, Arc::default());
+                self.next_inode = self.next_inode.max(inode.next());
+                self.change_name(at, NameChangeKind::Create(Arc::clone(path)), *inode);
+            }
+            Op::Rename { from, to, inode } => {
+                self.change_name(at, NameChangeKind::Rename(Arc::clone(from), Arc::clone(to)), *inode);
+            }
+            Op::Remove { path, inode } => {
+                self.change_name(at, NameChangeKind::Remove(Arc::clone(path)), *inode);
+            }
+            Op::Write { inode, offset, data } => {
+                self.change_file(*inode, |file| file.write(at, *offset, data))
+            }
+            Op::SetLen { inode, len } => self.change_file(*inode, |file| file.set_len(at, *len)),
+            Op::Allocate { inode, len } => self.change_file(*inode, |file| file.allocate(at, *len)),
+            Op::Sync { inode } => {
+                self.change_file(*inode, Inode::sync);
+                if profile == Profile::Ext4Like {
+                    self.settle_creation(*inode);
+                }
+            }
+            Op::SyncDir { directory } => self.sync_directory(directory, profile),
+            Op::CreateDir { directory } => {
+                let directories = Arc::make_mut(&mut self.directories);
+                directories.extend(directory.ancestors().map(Path::to_path_buf));
+            }
+            Op::Note(_) => {}
+        }
+    }
+
+    fn change_name(&mut self, op: usize, kind: NameChangeKind, inode: InodeId) {
+        self.pending_names.push(NameChange::new(op, kind, inode));
+    }
+
+    /// A file whose last name is durably gone can still be written to, but nobody will ever see it.
+    fn change_file(&mut self, inode: InodeId, change: impl FnOnce(&mut Inode)) {
+        if let Some(file) = self.files.get_mut(&inode) {
+            change(Arc::make_mut(file));
+        }
+    }
+
+    fn sync_directory(&mut self, directory: &Path, profile: Profile) {
+        match profile {
+            Profile::Strict => {
+                for change in &mut self.pending_names {
+                    change.waits_for.retain(|waiting| waiting != directory);
+                }
+                let settled: Vec<NameChange> =
+                    self.pending_names.extract_if(.., |change| change.waits_for.is_empty()).collect();
+                self.settle(settled);
+            }
+            Profile::Ext4Like => {
+                let concerns =
+                    |change: &NameChange| change.waits_for.iter().any(|waiting| waiting == directory);
+                self.settle_through(self.pending_names.iter().rposition(concerns));
+            }
+        }
+    }
+
+    /// Makes the creation of a file durable, and what came before it.
+    fn settle_creation(&mut self, inode: InodeId) {
+        let creates =
+            |change: &NameChange| change.inode == inode && matches!(change.kind, NameChangeKind::Create(_));
+        self.settle_through(self.pending_names.iter().rposition(creates));
+    }
+
+    fn settle_through(&mut self, last: Option<usize>) {
+        if let Some(last) = last {
+            let settled = self.pending_names.drain(..=last).collect();
+            self.settle(settled);
+        }
+    }
+
+    fn settle(&mut self, settled: Vec<NameChange>) {
+        if settled.is_empty() {
+            return;
+        }
+        for change in settled {
+            change.apply(&mut self.names);
+        }
+        let mut reachable: BTreeSet<InodeId> = self.names.values().copied().collect();
+        reachable.extend(self.pending_names.iter().map(|change| change.inode));
+        let removed = self.files.extract_if(.., |inode, _| !reachable.contains(inode)).map(|(_, file)| file);
+        if let Some(stale) = removed.filter(|file| !file.visible.is_empty()).last() {
+            self.stale = Some(stale);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What every part of the engine needs, whether or not it is open for writing: files, options, counters, and the lock
+//! around structural changes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base::clock::Clock;
+use base::header::{DatabaseId, FileIdentity};
+use base::vfs::Vfs;
+use base::{Error, Halt, Result};
+use manifest::{Edit, SegmentMeta};
+use memtable::ArenaPool;
+use parking_lot::Mutex;
+use sstable::BlockCache;
+
+use crate::Options;
+use crate::counters::Counters;
+use crate::directory::NumberedFile;
+use crate::files::{LivingFile, Reaper};
+use crate::output::Output;
+use crate::structure::Structure;
+use crate::table_set::{TableHandle, TableOpener};
+use crate::view::{SegmentHandle, SegmentOpener};
+
+/// The environment of an open engine.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) directory: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) database_id: DatabaseId,
+    pub(crate) halt: Arc<Halt>,
+    pub(crate) reaper: Arc<Reaper>,
+    pub(crate) pool: Arc<ArenaPool>,
+    pub(crate) cache: Arc<BlockCache>,
+    pub(crate) counters: Counters,
+    /// `None` when opened for reading only.
+    pub(crate) structure: Option<Mutex<Structure>>,
+}
+
+impl Core {
+    /// The manifest and what belongs to it.
+    ///
+    /// # Errors
+    /// When the engine was opened for reading only.
+    pub(crate) fn structure(&self) -> Result<&Mutex<Structure>> {
+        self.structure.as_ref().ok_or_else(read_only)
+    }
+
+    /// A number for a new file.
+    pub(crate) fn next_file_number(&self) -> Result<u64> {
+        self.halt.check()?;
+        self.trip_on_failure(self.structure()?.lock().next_file_number())
+    }
+
+    /// The same, for a caller that holds the lock.
+    pub(crate) fn next_number_in(&self, structure: &mut Structure) -> Result<u64> {
+        self.halt.check()?;
+        self.trip_on_failure(structure.next_file_number())
+    }
+
+    /// Makes an edit durable. Its failure is the end of writing: whether it will be there at the next open is unknown.
+    pub(crate) fn commit_edit(&self, structure: &mut Structure, edit: Edit) -> Result<()> {
+        self.halt.check()?;
+        self.trip_on_failure(structure.commit(edit))
+    }
+
+    fn trip_on_failure<T>(&self, result: Result<T>) -> Result<T> {
+        // Without space the manifest has not written anything; all else leaves its file in doubt.
+        result.map_err(|error| if error.is_no_space() { error } else { self.halt.trip(error) })
+    }
+
+    /// The error of a background step: a failed write or sync stops all writing; no space, or damage that was read, fails
+    /// the step only.
+    pub(crate) fn step_failed(&self, error: Error) -> Error {
+        if error.is_write_failure() { self.halt.trip(error) } else { error }
+    }
+
+    pub(crate) fn table_opener(&self) -> TableOpener {
+        TableOpener {
+            vfs: Arc::clone(&self.vfs),
+            access: self.options.access,
+            cache: Arc::clone(&self.cache),
+            database_id: self.database_id,
+        }
+    }
+
+    /// A handle for a table that the manifest lists now.
+    pub(crate) fn adopt(&self, output: Output) -> Arc<TableHandle> {
+        Arc::new(TableHandle::new(output.meta, output.file, self.table_opener()))
+    }
+
+    /// A handle for a segment that the manifest lists now.
+    pub(crate) fn segment_handle(&self, meta: &SegmentMeta) -> Arc<SegmentHandle> {
+        let path = NumberedFile::ValueLog(meta.number).path(&self.directory);
+        let opener = SegmentOpener {
+            vfs: Arc::clone(&self.vfs),
+            access: self.options.access,
+            identity: FileIdentity { database_id: self.database_id, file_number: meta.number },
+            sealed_bytes: meta.bytes,
+        };
+        Arc::new(SegmentHandle::sealed(opener, LivingFile::new(path, &self.reaper)))
+    }
+}
+
+/// The refusal of every change to an engine that is open for reading only.
+pub(crate) fn read_only() -> Error {
+    Error::invalid("database", "it is open for reading only; open it for writing to change it")
+}

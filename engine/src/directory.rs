@@ -1,0 +1,66 @@
+//! The names of files in a database directory.
+
+use std::path::{Path, PathBuf};
+
+/// The lock file.
+pub(crate) const LOCK: &str = "LOCK";
+
+/// A numbered file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum NumberedFile {
+    Wal(u64),
+    Table(u64),
+    ValueLog(u64),
+}
+
+impl NumberedFile {
+    pub(crate) fn number(self) -> u64 {
+        match self {
+            Self::Wal(number) | Self::Table(number) | Self::ValueLog(number) => number,
+        }
+    }
+
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Wal(number) => format!("{number:06}.wal"),
+            Self::Table(number) => format!("{number:06}.sst"),
+            Self::ValueLog(number) => format!("{number:06}.vlog"),
+        }
+    }
+
+    pub(crate) fn path(self, directory: &Path) -> PathBuf {
+        directory.join(self.name())
+    }
+
+    /// The file that `name` stands for; `None` for every other name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (digits, extension) = name.split_once('.')?;
+        if digits.is_empty() || digits.len() > 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let number = digits.parse().ok()?;
+        let file = match extension {
+            "wal" => Self::Wal(number),
+            "sst" => Self::Table(number),
+            "vlog" => Self::ValueLog(number),
+            _ => return None,
+        };
+        // One number, one name: "7.sst" is not ours.
+        (file.name() == name).then_some(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_back_and_others_are_refused() {
+        for file in [NumberedFile::Wal(1), NumberedFile::Table(999_999), NumberedFile::ValueLog(u64::MAX)] {
+            assert_eq!(NumberedFile::parse(&file.name()), Some(file));
+        }
+        for name in ["7.sst", "0000007.sst", "000007.txt", "MANIFEST", ".sst", "00000a.wal", "000007.sst.tmp"] {
+            assert_eq!(NumberedFile::parse(name), None, "{name}");
+        }
+    }
+}

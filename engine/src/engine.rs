@@ -1,0 +1,261 @@
+//! The public handle.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use base::{Entry, Result, Retention, SharedVersion, Version};
+use manifest::Edit;
+
+use crate::compaction::{Manual, manual_has_work};
+use crate::inner::Inner;
+use crate::journal::{CommitError, Durability, Prepared, prepare};
+use crate::open::{Environment, open, open_read_only};
+use crate::pressure::{Load, Pressure, pressure};
+use crate::read::{Found, Scan, ScanHost, ScanItem, ScanOptions, get};
+use crate::stats::Stats;
+use crate::step::Step;
+use crate::verify::{Progress, Verified};
+use crate::view::{SegmentHandle, View};
+use crate::{Options, RecoveryReport};
+
+/// An open engine; a cheap handle.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+/// A scan over the versions that one snapshot sees. Owns what it needs.
+pub struct EngineScan {
+    scan: Scan,
+}
+
+impl std::fmt::Debug for EngineScan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineScan").finish_non_exhaustive()
+    }
+}
+
+impl EngineScan {
+    /// The next item from the front.
+    ///
+    /// # Errors
+    /// Damage, or the system's; the scan has ended then.
+    #[expect(clippy::should_implement_trait, reason = "fallible: an iterator of results is made by the facade")]
+    pub fn next(&mut self) -> Result<Option<ScanItem>> {
+        self.scan.next()
+    }
+
+    /// The next item from the back.
+    ///
+    /// # Errors
+    /// Damage, or the system's; the scan has ended then.
+    pub fn next_back(&mut self) -> Result<Option<ScanItem>> {
+        self.scan.next_back()
+    }
+}
+
+impl ScanHost for Inner {
+    fn view(&self) -> Arc<View> {
+        self.views.load_full()
+    }
+
+    fn segment(&self, view: &View, number: u64) -> Result<Arc<SegmentHandle>> {
+        view.segment(&self.core.directory, number).cloned()
+    }
+}
+
+impl Engine {
+    /// Opens a directory for reading and writing; creates it when it is missing or empty.
+    ///
+    /// # Errors
+    /// A wrong option, a held lock, damage of what must be readable, a directory that is something else, or the system's.
+    /// Nothing was changed then, except that a recovery which was under way may have left files that the next open sweeps.
+    pub fn open(directory: &Path, options: Options, environment: Environment) -> Result<Self> {
+        Ok(Self { inner: Arc::new(open(directory, options, environment)?) })
+    }
+
+    /// Opens a directory for reading; writes not one byte. Unflushed commits are replayed into memory.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_read_only(directory: &Path, options: Options, environment: Environment) -> Result<Self> {
+        Ok(Self { inner: Arc::new(open_read_only(directory, options, environment)?) })
+    }
+
+    /// What opening found and did.
+    #[must_use]
+    pub fn recovery_report(&self) -> &RecoveryReport {
+        &self.inner.report
+    }
+
+    /// The newest version that readers may see.
+    #[must_use]
+    pub fn visible(&self) -> &Arc<SharedVersion> {
+        &self.inner.visible
+    }
+
+    /// The options that it was opened with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.inner.core.options
+    }
+
+    /// Encodes, compresses and hashes the writes of one commit, whose keys are distinct.
+    ///
+    /// # Errors
+    /// [`base::Error::LimitExceeded`] for a key or value that is too long.
+    pub fn prepare<'a>(&self, writes: impl Iterator<Item = (&'a [u8], Entry<'a>)>) -> Result<Prepared> {
+        prepare(writes, &self.inner.core.options)
+    }
+
+    /// Writes a prepared commit. `decide` is called under the numbering lock with the version that the commit will have; when it
+    /// refuses, nothing is written.
+    ///
+    /// # Errors
+    /// See [`CommitError`].
+    pub fn commit<C>(
+        &self,
+        prepared: Prepared,
+        durability: Durability,
+        decide: impl FnOnce(Version) -> Result<(), C>,
+    ) -> Result<Version, CommitError<C>> {
+        let writing = self.inner.writing().map_err(CommitError::NotWritten)?;
+        writing.journal.commit(prepared, durability, decide)
+    }
+
+    /// Makes every acknowledged commit durable.
+    ///
+    /// # Errors
+    /// The failure of the sync, which stops all writing.
+    pub fn sync(&self) -> Result<()> {
+        self.inner.writing()?.journal.sync()
+    }
+
+    /// What a commit should do before it is numbered.
+    #[must_use]
+    pub fn pressure(&self) -> Pressure {
+        let Some(writing) = &self.inner.writing else { return Pressure::None };
+        if self.inner.core.halt.is_tripped() {
+            // The commit itself will say why; waiting would not end.
+            return Pressure::None;
+        }
+        let (memtable_bytes, _) = writing.journal.memtable_bytes();
+        let load = Load {
+            memtable_bytes,
+            lacks_spare: writing.journal.lacks_spare(),
+            l0_tables: self.inner.views.load().tables.level(0).len(),
+        };
+        pressure(load, &self.inner.core.options)
+    }
+
+    /// The newest version of `user_key` at or below `at`; a tombstone or an expired entry is returned as such.
+    ///
+    /// # Errors
+    /// Damage, or the system's.
+    pub fn get(&self, user_key: &[u8], at: Version) -> Result<Option<Found>> {
+        get(&self.inner.views.load(), &self.inner.core.directory, user_key, at)
+    }
+
+    /// A scan.
+    #[must_use]
+    pub fn scan(&self, options: ScanOptions) -> EngineScan {
+        let host: Arc<dyn ScanHost> = Arc::<Inner>::clone(&self.inner);
+        EngineScan { scan: Scan::new(host, options) }
+    }
+
+    /// Does one piece of background work, if any is due.
+    ///
+    /// # Errors
+    /// See [`Step`]; a failed write or sync stops all writing, no space and damage fail the step only.
+    pub fn step(&self, retention: &dyn Fn() -> Retention) -> Result<Step> {
+        self.inner.step(retention)
+    }
+
+    /// Freezes the active memtable so that it will be flushed. False when there is no spare generation yet: do a step and
+    /// ask again.
+    ///
+    /// # Errors
+    /// The halt, or the system's.
+    pub fn rotate(&self) -> Result<bool> {
+        self.inner.writing()?.journal.rotate_now()
+    }
+
+    /// True while frozen memtables wait for their flush.
+    #[must_use]
+    pub fn has_frozen(&self) -> bool {
+        self.inner.writing.as_ref().is_some_and(|writing| writing.journal.oldest_frozen().is_some())
+    }
+
+    /// Asks for everything that is in tables now to be moved to the last level and rewritten there; steps carry it out.
+    ///
+    /// # Errors
+    /// When it is open for reading only.
+    pub fn request_compaction(&self) -> Result<()> {
+        let mut structure = self.inner.core.structure()?.lock();
+        structure.manual = Some(Manual { below_number: structure.peek_number() });
+        Ok(())
+    }
+
+    /// True while a requested compaction has work left.
+    #[must_use]
+    pub fn is_compacting(&self) -> bool {
+        let manual = self.inner.core.structure.as_ref().and_then(|structure| structure.lock().manual);
+        manual.is_some_and(|manual| manual_has_work(&self.inner.views.load().tables, manual))
+    }
+
+    /// Refuses all further commits; those that are queued are still written.
+    pub fn stop_commits(&self) {
+        if let Some(writing) = &self.inner.writing {
+            writing.journal.close();
+        }
+    }
+
+    /// The last act of a clean close, after every memtable has been flushed: retires the empty generations, so that the next
+    /// open has nothing to replay.
+    ///
+    /// # Errors
+    /// The halt, or the system's; what was acknowledged is safe in any case.
+    pub fn finish_close(&self) -> Result<()> {
+        let writing = self.inner.writing()?;
+        writing.journal.sync()?;
+        let core = &self.inner.core;
+        let generations = writing.journal.generations();
+        let mut structure = core.structure()?.lock();
+        let (last_commit, last_version) = writing.journal.last_given();
+        let edit = Edit {
+            generations_retired: generations.iter().map(|generation| generation.id).collect(),
+            last_commit: Some(last_commit.max(structure.manifest.state().last_commit())),
+            last_version: Some(last_version.0.max(structure.manifest.state().last_version().0)),
+            closed: Some(Vec::new()),
+            ..Edit::default()
+        };
+        core.commit_edit(&mut structure, edit)?;
+        drop(structure);
+        for generation in &generations {
+            generation.retire_logs(core);
+        }
+        self.inner.write_ledger(writing)?;
+        core.reaper.unlink(&*core.vfs, &core.directory)?;
+        Ok(())
+    }
+
+    /// Reads everything and checks it; `progress` is told bytes done and in all.
+    ///
+    /// # Errors
+    /// What keeps the check from going on; damage is a finding, not an error.
+    pub fn verify(&self, progress: Progress<'_>) -> Result<Verified> {
+        self.inner.verify(progress)
+    }
+
+    /// Its state and counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.stats()
+    }
+
+    /// The failure that stopped all writing, if there was one.
+    #[must_use]
+    pub fn halted(&self) -> Option<base::Error> {
+        self.inner.core.halt.check().err()
+    }
+}

@@ -1,0 +1,293 @@
+//! Group commit: the way of a write from a numbered request to a published version.
+//!
+//! The first committer to find no leader becomes the leader. It takes what has queued, writes it in one write to one
+//! log, syncs once if anybody asked for it, inserts it all into the memtable, publishes the newest version and wakes the
+//! others; then the first request that queued meanwhile leads the next group. A lone committer pays no thread
+//! switch.
+//!
+//! # Invariants
+//! 1. Commit numbers are consecutive, and the order of the queue is the order of numbers and of versions.
+//! 2. Groups are strictly sequential: write, sync, insert, publish. A group never straddles generations.
+//! 3. A number that was given is written, or is the last: from numbering to publication every failure, a panic of the
+//!    leader too, trips the halt.
+//! 4. A record's mark is at most the highest number that was durable when the record was written.
+//!
+//! Lock order: `leader`, then `queue` or `space` (never both), then the view lock.
+
+mod group;
+mod prepare;
+mod queue;
+mod space;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use base::log::LogFile;
+use base::{Error, Halt, Result, SharedVersion, Version};
+use parking_lot::Mutex;
+
+use crate::generation::Generation;
+use crate::view::Views;
+
+pub(crate) use prepare::prepare;
+pub use prepare::{MAX_VALUE_BYTES, Prepared};
+pub use queue::{CommitError, Durability};
+use queue::{Outcome, Queue, Waiter};
+use space::Space;
+
+/// Limits that decide when the leader rotates and how much it writes at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) memtable_bytes: usize,
+    pub(crate) segment_bytes: u64,
+    pub(crate) group_bytes: usize,
+    pub(crate) allocation_step_bytes: u64,
+}
+
+/// Where numbering goes on after recovery.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    pub(crate) last_commit: u64,
+    pub(crate) last_version: Version,
+}
+
+/// The queue of commits and the logs that they are written to.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    halt: Arc<Halt>,
+    visible: Arc<SharedVersion>,
+    views: Arc<Views>,
+    limits: Limits,
+    queue: Mutex<Queue>,
+    space: Space,
+    leader: Mutex<Leader>,
+    /// The generation that the next rotation switches to.
+    spare: Mutex<Option<Arc<Generation>>>,
+    /// Generations that are full and not flushed, oldest first.
+    frozen: Mutex<VecDeque<Arc<Generation>>>,
+    /// The highest commit number known durable.
+    durable: AtomicU64,
+}
+
+/// What only the leader touches.
+#[derive(Debug, Default)]
+struct Leader {
+    scratch: Vec<u8>,
+    /// Logs with commits that were not synced, oldest first.
+    unsynced: Vec<Unsynced>,
+}
+
+#[derive(Clone, Debug)]
+struct Unsynced {
+    generation: Arc<Generation>,
+    is_vlog: bool,
+}
+
+impl Unsynced {
+    fn log(&self) -> &LogFile {
+        if self.is_vlog { &self.generation.vlog } else { &self.generation.wal }
+    }
+}
+
+impl Journal {
+    pub(crate) fn new(
+        halt: Arc<Halt>,
+        visible: Arc<SharedVersion>,
+        views: Arc<Views>,
+        limits: Limits,
+        active: Arc<Generation>,
+        start: Start,
+    ) -> Self {
+        let queue = Queue {
+            next_number: start.last_commit + 1,
+            last_version: start.last_version,
+            waiting: VecDeque::new(),
+            has_leader: false,
+            closed: false,
+        };
+        Self {
+            halt,
+            visible,
+            views,
+            limits,
+            queue: Mutex::new(queue),
+            space: Space::new(active, limits.allocation_step_bytes),
+            leader: Mutex::new(Leader::default()),
+            spare: Mutex::new(None),
+            frozen: Mutex::new(VecDeque::new()),
+            durable: AtomicU64::new(start.last_commit),
+        }
+    }
+
+    /// Commits `prepared`. `decide` runs under the numbering lock with the version that the commit will have; it must be
+    /// short.
+    pub(crate) fn commit<C>(
+        &self,
+        prepared: Prepared,
+        durability: Durability,
+        decide: impl FnOnce(Version) -> Result<(), C>,
+    ) -> Result<Version, CommitError<C>> {
+        self.halt.check().map_err(CommitError::NotWritten)?;
+        let bytes = prepared.log_bytes() as u64;
+        self.space.reserve(bytes, prepared.has_values()).map_err(CommitError::NotWritten)?;
+        let (waiter, leads) = match self.enqueue(prepared, durability, decide) {
+            Ok(queued) => queued,
+            Err(error) => {
+                self.space.release(bytes);
+                return Err(error);
+            }
+        };
+        let version = waiter.version;
+        self.finish(&waiter, leads).map(|()| version)
+    }
+
+    /// Makes every acknowledged commit durable.
+    ///
+    /// # Errors
+    /// The halt, or the failure of the sync, which trips it.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.halt.check()?;
+        let (waiter, leads) = {
+            let mut queue = self.queue.lock();
+            let number = queue.next_number - 1;
+            let waiter = Arc::new(Waiter::new(None, number, queue.last_version, Durability::Sync));
+            queue.waiting.push_back(Arc::clone(&waiter));
+            (waiter, !std::mem::replace(&mut queue.has_leader, true))
+        };
+        self.finish::<std::convert::Infallible>(&waiter, leads).map_err(|error| match error {
+            CommitError::NotWritten(error) | CommitError::Unknown(error) => error,
+            CommitError::Refused(never) => match never {},
+        })
+    }
+
+    fn enqueue<C>(
+        &self,
+        prepared: Prepared,
+        durability: Durability,
+        decide: impl FnOnce(Version) -> Result<(), C>,
+    ) -> Result<(Arc<Waiter>, bool), CommitError<C>> {
+        let mut queue = self.queue.lock();
+        // Under the lock, because the halt is tripped before the queue is drained.
+        self.halt.check().map_err(CommitError::NotWritten)?;
+        if queue.closed {
+            return Err(CommitError::NotWritten(Error::invalid("database", "it is closed")));
+        }
+        let exhausted = || Error::LimitExceeded { what: "versions", limit: u64::MAX, got: u64::MAX };
+        // The last version is kept free: it means "the newest" to readers.
+        let version = queue
+            .last_version
+            .next()
+            .filter(|version| *version < Version::MAX)
+            .ok_or_else(|| CommitError::NotWritten(exhausted()))?;
+        decide(version).map_err(CommitError::Refused)?;
+        let number = queue.next_number;
+        queue.next_number += 1;
+        queue.last_version = version;
+        let waiter = Arc::new(Waiter::new(Some(prepared), number, version, durability));
+        queue.waiting.push_back(Arc::clone(&waiter));
+        Ok((waiter, !std::mem::replace(&mut queue.has_leader, true)))
+    }
+
+    fn finish<C>(&self, waiter: &Arc<Waiter>, leads: bool) -> Result<(), CommitError<C>> {
+        let outcome = if leads {
+            self.lead();
+            waiter.outcome()
+        } else {
+            match waiter.wait() {
+                Outcome::Lead => {
+                    self.lead();
+                    waiter.outcome()
+                }
+                settled => settled,
+            }
+        };
+        match outcome {
+            Outcome::Done => Ok(()),
+            Outcome::NotWritten(error) => Err(CommitError::NotWritten(error)),
+            Outcome::Unknown(error) => Err(CommitError::Unknown(error)),
+            // A leader settles its own group, which contains itself.
+            Outcome::Waiting | Outcome::Lead => {
+                Err(CommitError::Unknown(Error::invalid("commit", "its leader left without an outcome")))
+            }
+        }
+    }
+
+    /// The generation that is being written.
+    pub(crate) fn active(&self) -> Arc<Generation> {
+        self.space.active()
+    }
+
+    /// True when the next rotation has nothing to switch to.
+    pub(crate) fn needs_spare(&self) -> bool {
+        self.spare.lock().is_none()
+    }
+
+    /// Offers a durable, empty generation for the next rotation.
+    pub(crate) fn offer_spare(&self, generation: Arc<Generation>) {
+        *self.spare.lock() = Some(generation);
+    }
+
+    /// The spare generation, if any, without taking it.
+    pub(crate) fn spare(&self) -> Option<Arc<Generation>> {
+        self.spare.lock().clone()
+    }
+
+    /// Every open generation: frozen, active, spare.
+    pub(crate) fn generations(&self) -> Vec<Arc<Generation>> {
+        let mut open: Vec<_> = self.frozen.lock().iter().cloned().collect();
+        open.push(self.active());
+        open.extend(self.spare());
+        open
+    }
+
+    /// Freezes the active generation if it holds anything; false when there is no spare to switch to.
+    pub(crate) fn rotate_now(&self) -> Result<bool> {
+        self.halt.check()?;
+        let mut leader = self.leader.lock();
+        let active = self.space.active();
+        if active.last_commit() == 0 {
+            return Ok(true);
+        }
+        self.rotate(&mut leader)
+    }
+
+    /// Refuses further commits; what is queued is still written.
+    pub(crate) fn close(&self) {
+        self.queue.lock().closed = true;
+    }
+
+    /// The generation to be flushed next.
+    pub(crate) fn oldest_frozen(&self) -> Option<Arc<Generation>> {
+        self.frozen.lock().front().cloned()
+    }
+
+    /// Memory of all memtables, in bytes, and the number of frozen ones.
+    pub(crate) fn memtable_bytes(&self) -> (usize, usize) {
+        let frozen = self.frozen.lock();
+        let bytes: usize = frozen.iter().map(|generation| generation.memtable.byte_len()).sum();
+        (bytes + self.active().memtable.byte_len(), frozen.len())
+    }
+
+    /// True when the active generation is full and there is no other to switch to.
+    pub(crate) fn lacks_spare(&self) -> bool {
+        self.needs_spare() && self.is_full(&self.active())
+    }
+
+    /// Tells that the oldest frozen generation is in synced tables, and with it all of its commits.
+    pub(crate) fn flushed(&self, generation: &Arc<Generation>) {
+        self.frozen.lock().retain(|frozen| !Arc::ptr_eq(frozen, generation));
+        self.durable.fetch_max(generation.last_commit(), Ordering::AcqRel);
+    }
+
+    /// The highest commit number known durable.
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// The last number and version that were given out.
+    pub(crate) fn last_given(&self) -> (u64, Version) {
+        let queue = self.queue.lock();
+        (queue.next_number - 1, queue.last_version)
+    }
+}

@@ -1,0 +1,449 @@
+//! Opening a database: lock, manifest, recovery, and what is made durable before `open` returns.
+//!
+//! # Invariants
+//! 1. Nothing is created, changed or removed before everything that must be readable has been read.
+//! 2. What `open` shows is durable: replayed commits are in synced tables, their values in synced segments, and one edit
+//!    retired the generations that they came from.
+//! 3. Files are swept only after that edit.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use base::clock::Clock;
+use base::header::{DatabaseId, FileIdentity};
+use base::vfs::{Access, FileLock, LockKind, Vfs};
+use base::{Error, Halt, Result, Retention, SharedVersion, ValuePointer, Version};
+use keyring::Registry;
+use manifest::{Edit, Manifest, SegmentMeta, State};
+use memtable::{ArenaPool, Memtable};
+use parking_lot::Mutex;
+use sstable::{BlockCache, TableAccess};
+
+use crate::Options;
+use crate::core::Core;
+use crate::counters::Counters;
+use crate::directory::{LOCK, NumberedFile};
+use crate::files::{LivingFile, Reaper};
+use crate::flush::copy_retained;
+use crate::generation::Generation;
+use crate::inner::{Inner, Writing};
+use crate::journal::{Journal, Limits, Start};
+use crate::output::{Output, OutputShape, OutputWriter};
+use crate::recovery::{InPlace, LogSurvey, RecoveryReport, Sequence, Values, replay, sequence, survey};
+use crate::step::Jobs;
+use crate::structure::Structure;
+use crate::table_set::{TableHandle, TableSet};
+use crate::view::{SegmentHandle, View, Views};
+
+/// What the engine is given to live in.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Files.
+    pub vfs: Arc<dyn Vfs>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Everything that was read before anything is changed.
+struct Found {
+    state: State,
+    names: Vec<String>,
+    logs: Vec<LogSurvey>,
+    sequence: Sequence,
+}
+
+pub(crate) fn open(directory: &Path, options: Options, environment: Environment) -> Result<Inner> {
+    let started = Instant::now();
+    options.validate()?;
+    let vfs = &environment.vfs;
+    if vfs.exists(directory)? {
+        check_directory(directory, &vfs.list(directory)?)?;
+    } else {
+        vfs.create_dir_all(directory)?;
+    }
+    let lock = vfs.lock(&directory.join(LOCK), LockKind::Exclusive)?;
+    let created = !vfs.exists(&directory.join(manifest::FILE_NAME))?;
+    let (found, manifest) = if created {
+        create(vfs, directory)?
+    } else {
+        let found = find(&**vfs, directory, options.access)?;
+        let manifest = Manifest::reopen(Arc::clone(vfs), directory, found.state.clone())?;
+        (found, manifest)
+    };
+    let mut report = RecoveryReport { created, ..report_of(&found) };
+    let core = core(directory, options, environment, &found, Some(manifest), created);
+    let inner = recover(core, found, &mut report, lock)?;
+    report.duration = started.elapsed();
+    tracing::info!(?report, "opened the database");
+    Ok(Inner { report, ..inner })
+}
+
+pub(crate) fn open_read_only(directory: &Path, options: Options, environment: Environment) -> Result<Inner> {
+    let started = Instant::now();
+    options.validate()?;
+    let vfs = &environment.vfs;
+    if !vfs.exists(directory)? {
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(Error::io("open", directory, missing));
+    }
+    check_directory(directory, &vfs.list(directory)?)?;
+    // Skipped where the lock file cannot be opened, on a read-only medium say.
+    let lock = match vfs.lock(&directory.join(LOCK), LockKind::Shared) {
+        Ok(lock) => Some(lock),
+        Err(error @ Error::Locked { .. }) => return Err(error),
+        Err(_) => None,
+    };
+    if !vfs.exists(&directory.join(manifest::FILE_NAME))? {
+        return Err(not_a_database(directory, "there is no MANIFEST in it"));
+    }
+    let found = find(&**vfs, directory, options.access)?;
+    let mut report = report_of(&found);
+    let core = core(directory, options, environment, &found, None, false);
+    let memtable = Arc::new(Memtable::new(&core.pool));
+    replay(&found.logs, &found.sequence, &memtable, &mut InPlace)?;
+    let mut segments = living_segments(&core, &found.state);
+    for log in found.logs.iter().filter(|log| log.is_vlog) {
+        let identity = FileIdentity { database_id: core.database_id, file_number: log.file_number };
+        let segment = vlog::Segment::open_positional(&*core.vfs, &log.path, identity)?;
+        let file = LivingFile::new(log.path.clone(), &core.reaper);
+        segments.insert(log.file_number, Arc::new(SegmentHandle::growing(Arc::new(segment), file)));
+    }
+    let view = View {
+        memtables: vec![memtable],
+        tables: Arc::new(living_tables(&core, &found.state)),
+        segments: Arc::new(segments),
+    };
+    let last = last_version(&found);
+    report.last_version = last;
+    report.duration = started.elapsed();
+    let views = Arc::new(Views::new(view, directory, &core.reaper));
+    let visible = Arc::new(SharedVersion::new(last));
+    Ok(Inner { core, visible, views, report, writing: None, _lock: lock })
+}
+
+fn not_a_database(directory: &Path, why: &'static str) -> Error {
+    Error::NotADatabase { path: directory.to_path_buf(), why: why.into() }
+}
+
+/// Refuses a directory that holds something else, and one whose manifest is gone.
+fn check_directory(directory: &Path, names: &[String]) -> Result<()> {
+    if names.iter().any(|name| name == manifest::FILE_NAME) {
+        return Ok(());
+    }
+    if let Some(name) = names.iter().find(|name| NumberedFile::parse(name).is_some()) {
+        let what = format!("the file is missing, but {name} is there: the directory was partly deleted");
+        return Err(Error::corruption(&directory.join(manifest::FILE_NAME), 0, what));
+    }
+    // What a creation that did not finish may have left.
+    let is_ours = |name: &&String| [LOCK, keyring::FILE_NAME].contains(&name.as_str()) || is_temporary(name);
+    if names.iter().all(|name| is_ours(&name)) {
+        return Ok(());
+    }
+    Err(not_a_database(directory, "it holds other files; choose an empty directory, or one that does not exist"))
+}
+
+fn is_temporary(name: &str) -> bool {
+    [manifest::FILE_NAME, keyring::FILE_NAME, vlog::LEDGER_FILE_NAME]
+        .iter()
+        .any(|known| base::vfs::temporary_name(Path::new(known)) == Path::new(name))
+}
+
+fn create(vfs: &Arc<dyn Vfs>, directory: &Path) -> Result<(Found, Manifest)> {
+    let database_id = DatabaseId::random(&**vfs)?;
+    Registry { database_id, keys: Vec::new() }.write(&**vfs, directory)?;
+    let manifest = Manifest::create(Arc::clone(vfs), directory, database_id)?;
+    let state = manifest.state().clone();
+    let sequence = sequence(&[], 0)?;
+    Ok((Found { state, names: vfs.list(directory)?, logs: Vec::new(), sequence }, manifest))
+}
+
+/// Reads everything that must be readable; changes nothing.
+fn find(vfs: &dyn Vfs, directory: &Path, access: TableAccess) -> Result<Found> {
+    let state = manifest::read(vfs, directory)?;
+    let registry = keyring::read(vfs, directory)?;
+    if registry.database_id != state.database_id() {
+        let path = directory.join(keyring::FILE_NAME);
+        return Err(Error::corruption(&path, 16, "the file belongs to another database"));
+    }
+    let names = vfs.list(directory)?;
+    check_files_exist(directory, &state, &names)?;
+    let mut logs = Vec::new();
+    for generation in state.generations() {
+        for log in [NumberedFile::Wal(generation.wal), NumberedFile::ValueLog(generation.vlog)] {
+            logs.push(survey(vfs, directory, log, state.database_id(), access)?);
+        }
+    }
+    let sequence = sequence(&logs, state.last_commit())?;
+    Ok(Found { state, names, logs, sequence })
+}
+
+fn check_files_exist(directory: &Path, state: &State, names: &[String]) -> Result<()> {
+    let present: HashSet<NumberedFile> = names.iter().filter_map(|name| NumberedFile::parse(name)).collect();
+    match living_files(state).find(|file| !present.contains(file)) {
+        Some(file) => {
+            let what = "the file is missing, and the database needs it: restore it from a backup";
+            Err(Error::corruption(&file.path(directory), 0, what))
+        }
+        None => Ok(()),
+    }
+}
+
+fn living_files(state: &State) -> impl Iterator<Item = NumberedFile> {
+    let tables = state.tables().map(|table| NumberedFile::Table(table.number));
+    let segments = state.segments().map(|segment| NumberedFile::ValueLog(segment.meta.number));
+    let logs = state.generations().flat_map(|generation| {
+        [NumberedFile::Wal(generation.wal), NumberedFile::ValueLog(generation.vlog)]
+    });
+    tables.chain(segments).chain(logs)
+}
+
+fn report_of(found: &Found) -> RecoveryReport {
+    RecoveryReport {
+        clean: found.sequence.commits.is_empty() && found.sequence.torn_bytes == 0,
+        generations: found.logs.len() / 2,
+        commits_replayed: found.sequence.commits.len() as u64,
+        torn_bytes: found.sequence.torn_bytes,
+        ..RecoveryReport::default()
+    }
+}
+
+fn last_version(found: &Found) -> Version {
+    Version(found.sequence.highest_version).max(found.state.last_version())
+}
+
+fn core(
+    directory: &Path,
+    options: Options,
+    environment: Environment,
+    found: &Found,
+    manifest: Option<Manifest>,
+    created: bool,
+) -> Core {
+    let numbered = found.names.iter().filter_map(|name| NumberedFile::parse(name));
+    let seen = numbered.map(NumberedFile::number).max().unwrap_or(0);
+    let next_number = found.state.numbers_below().max(seen.saturating_add(1));
+    // A new database starts at its first number; an old one goes on above the lease and above everything it sees.
+    let next_number = if created { 1 } else { next_number };
+    Core {
+        vfs: environment.vfs,
+        clock: environment.clock,
+        directory: directory.to_path_buf(),
+        database_id: found.state.database_id(),
+        halt: Arc::new(Halt::new()),
+        reaper: Arc::new(Reaper::default()),
+        pool: ArenaPool::new(options.idle_arena_bytes),
+        cache: BlockCache::with_capacity(options.cache_bytes as u64),
+        counters: Counters::default(),
+        structure: manifest.map(|manifest| Mutex::new(Structure::new(manifest, next_number))),
+        options,
+    }
+}
+
+fn living_tables(core: &Core, state: &State) -> TableSet {
+    let handle = |meta: &Arc<manifest::TableMeta>| {
+        let path = NumberedFile::Table(meta.number).path(&core.directory);
+        let file = LivingFile::new(path, &core.reaper);
+        Arc::new(TableHandle::new((**meta).clone(), file, core.table_opener()))
+    };
+    TableSet::new(state.tables().map(handle))
+}
+
+fn living_segments(core: &Core, state: &State) -> BTreeMap<u64, Arc<SegmentHandle>> {
+    state.segments().map(|segment| (segment.meta.number, core.segment_handle(&segment.meta))).collect()
+}
+
+/// Makes the replayed commits durable, retires their generations, sweeps, and starts the first new generation.
+fn recover(core: Core, found: Found, report: &mut RecoveryReport, lock: Box<dyn FileLock>) -> Result<Inner> {
+    let last = last_version(&found);
+    report.last_version = last;
+    if found.state.generations().len() > 0 {
+        let segments = recover_generations(&core, &found, report, last)?;
+        drop(found);
+        cut(&core, &segments)?;
+    }
+    let state = core.structure()?.lock().manifest.state().clone();
+    report.files_swept = sweep(&core, &state)?;
+    let active = Arc::new(Generation::open_new(&core)?);
+    let view = View {
+        memtables: Vec::new(),
+        tables: Arc::new(living_tables(&core, &state)),
+        segments: Arc::new(living_segments(&core, &state)),
+    };
+    let views = Arc::new(Views::new(view, &core.directory, &core.reaper));
+    views.rotate(&active);
+    let visible = Arc::new(SharedVersion::new(last));
+    let limits = Limits {
+        memtable_bytes: core.options.memtable_bytes,
+        segment_bytes: core.options.segment_bytes,
+        group_bytes: core.options.group_bytes,
+        allocation_step_bytes: core.options.allocation_step_bytes(),
+    };
+    let start = Start { last_commit: state.last_commit(), last_version: last };
+    let journal =
+        Journal::new(Arc::clone(&core.halt), Arc::clone(&visible), Arc::clone(&views), limits, active, start);
+    let writing = Some(Writing { journal, jobs: Mutex::new(Jobs::default()) });
+    Ok(Inner { core, visible, views, report: report.clone(), writing, _lock: Some(lock) })
+}
+
+/// Returns the segments that were value logs of generations.
+fn recover_generations(
+    core: &Core,
+    found: &Found,
+    report: &mut RecoveryReport,
+    last: Version,
+) -> Result<Vec<SegmentMeta>> {
+    let memtable = Arc::new(Memtable::new(&core.pool));
+    let mut values = CopyUnconfirmed { core, writer: None, opened: BTreeMap::new(), copied: 0 };
+    replay(&found.logs, &found.sequence, &memtable, &mut values)?;
+    report.values_copied = values.copied;
+    let copied_segment = values.finish()?;
+    let outputs = write_tables(core, found, &memtable, last)?;
+    report.tables_written = outputs.len();
+    core.vfs.sync_dir(&core.directory)?;
+    let used = |number: u64| {
+        let mut uses = outputs.iter().flat_map(|output| &output.meta.value_use);
+        uses.any(|value_use| value_use.segment == number)
+    };
+    let mut segments_added: Vec<SegmentMeta> = copied_segment.into_iter().collect();
+    segments_added.extend(found.logs.iter().filter(|log| log.is_vlog).map(|log| sealed(log, found.sequence.mark)));
+    segments_added.retain(|segment| used(segment.number));
+    let edit = Edit {
+        tables_added: outputs.iter().map(|output| output.meta.clone()).collect(),
+        generations_retired: found.state.generations().map(|generation| generation.id).collect(),
+        segments_added: segments_added.clone(),
+        last_version: Some(last.0),
+        last_commit: Some(found.sequence.highest_number.max(found.sequence.last)),
+        ..Edit::default()
+    };
+    core.commit_edit(&mut core.structure()?.lock(), edit)?;
+    Ok(segments_added)
+}
+
+/// Gives back the space behind the sealed part of recovered value logs. Nobody has mapped them yet.
+fn cut(core: &Core, segments: &[SegmentMeta]) -> Result<()> {
+    for segment in segments {
+        let path = NumberedFile::ValueLog(segment.number).path(&core.directory);
+        let file = core.vfs.open(&path, Access::ReadWrite)?;
+        if file.len()? > segment.bytes {
+            file.set_len(segment.bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_tables(core: &Core, found: &Found, memtable: &Arc<Memtable>, last: Version) -> Result<Vec<Output>> {
+    if memtable.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = || found.state.generations().map(|generation| generation.id);
+    let shape = OutputShape {
+        level: 0,
+        table_bytes: core.options.table_bytes.max(core.options.memtable_bytes as u64),
+        compression: core.options.upper_compression,
+        oldest_generation: ids().min().unwrap_or(0),
+        newest_generation: ids().max().unwrap_or(0),
+    };
+    let mut writer = OutputWriter::new(core, shape);
+    let mut cursor = memtable.cursor();
+    base::Cursor::first(&mut cursor)?;
+    // Nobody reads yet: only the newest of each key is of use.
+    let retention = Retention::new(last, [], core.clock.now());
+    copy_retained(&mut cursor, &retention, core.options.keep_versions, |_| true, &mut writer)?;
+    writer.finish()
+}
+
+/// The part of a value log that was known to be durable, as a segment.
+fn sealed(log: &LogSurvey, mark: u64) -> SegmentMeta {
+    let durable: Vec<_> = log.commits.iter().take_while(|commit| commit.number() <= mark).collect();
+    let values = durable.last().map_or(0, |commit| commit.values.end);
+    let records = log.values.get(..values).unwrap_or_default();
+    SegmentMeta {
+        number: log.file_number,
+        bytes: durable.last().map_or(base::header::CONTENT_START, |commit| commit.end()),
+        values: values as u64,
+        value_record_bytes: records.iter().map(|value| value.header.record_bytes()).sum(),
+    }
+}
+
+/// Copies values that were never known to be durable: a sync of a file that was only read back proves nothing.
+struct CopyUnconfirmed<'a> {
+    core: &'a Core,
+    writer: Option<(u64, vlog::SegmentWriter)>,
+    opened: BTreeMap<u64, vlog::Segment>,
+    copied: u64,
+}
+
+impl CopyUnconfirmed<'_> {
+    fn start(&mut self) -> Result<()> {
+        if self.writer.is_none() {
+            let number = self.core.next_file_number()?;
+            let path = NumberedFile::ValueLog(number).path(&self.core.directory);
+            let identity = FileIdentity { database_id: self.core.database_id, file_number: number };
+            self.writer = Some((number, vlog::SegmentWriter::create(&self.core.vfs, &path, identity)?));
+        }
+        Ok(())
+    }
+
+    fn open_source(&mut self, number: u64) -> Result<()> {
+        if !self.opened.contains_key(&number) {
+            let path = NumberedFile::ValueLog(number).path(&self.core.directory);
+            let identity = FileIdentity { database_id: self.core.database_id, file_number: number };
+            let segment = vlog::Segment::open_positional(&*self.core.vfs, &path, identity)?;
+            self.opened.insert(number, segment);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Option<SegmentMeta>> {
+        let Some((number, writer)) = self.writer else { return Ok(None) };
+        let summary = writer.finish()?;
+        Ok(Some(SegmentMeta {
+            number,
+            bytes: summary.bytes,
+            values: summary.values,
+            value_record_bytes: summary.value_record_bytes,
+        }))
+    }
+}
+
+impl Values for CopyUnconfirmed<'_> {
+    fn place(
+        &mut self,
+        pointer: ValuePointer,
+        user_key: &[u8],
+        version: Version,
+        is_durable: bool,
+    ) -> Result<ValuePointer> {
+        if is_durable {
+            return Ok(pointer);
+        }
+        self.start()?;
+        self.open_source(pointer.segment)?;
+        match (&mut self.writer, self.opened.get(&pointer.segment)) {
+            (Some((_, writer)), Some(source)) => {
+                self.copied += 1;
+                writer.copy(source, &pointer, user_key, version)
+            }
+            _ => Err(not_a_database(&self.core.directory, "a value log vanished while it was recovered")),
+        }
+    }
+}
+
+/// Removes numbered and temporary files that the manifest does not list.
+fn sweep(core: &Core, state: &State) -> Result<usize> {
+    let living: HashSet<NumberedFile> = living_files(state).collect();
+    let mut swept = 0;
+    for name in core.vfs.list(&core.directory)? {
+        let is_stray = NumberedFile::parse(&name).is_some_and(|file| !living.contains(&file));
+        if is_stray || is_temporary(&name) {
+            core.vfs.remove(&core.directory.join(&name))?;
+            swept += 1;
+        }
+    }
+    if swept > 0 {
+        core.vfs.sync_dir(&core.directory)?;
+    }
+    Ok(swept)
+}

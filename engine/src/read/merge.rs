@@ -1,0 +1,201 @@
+//! Merges sorted runs into one, in both directions.
+//!
+//! Runs are few (memtables, L0 tables, one per level), so the smallest head is found by looking at all of them; but runs
+//! are long: after a step the present run is compared only with the runner-up, and all heads are looked at again only
+//! when it falls behind.
+
+use std::cmp::Ordering;
+
+use base::{Cursor, Entry, InternalKey, InternalKeyBuf, Result};
+use bytes::Bytes;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    Backward,
+}
+
+/// A merge of sorted runs. Earlier sources are newer: they win ties, and a key that stands in two of them with the same
+/// version is shown once.
+#[derive(Debug)]
+pub(crate) struct MergeCursor<C> {
+    sources: Vec<C>,
+    direction: Direction,
+    /// The source with the head that is shown.
+    current: Option<usize>,
+    /// The source with the next head in the present direction.
+    runner_up: Option<usize>,
+}
+
+impl<C: Cursor> MergeCursor<C> {
+    /// Merges `sources`, newest first; unpositioned.
+    pub(crate) fn new(sources: Vec<C>) -> Self {
+        Self { sources, direction: Direction::Forward, current: None, runner_up: None }
+    }
+
+    fn head(&self, index: usize) -> Option<InternalKey<'_>> {
+        self.sources.get(index)?.key()
+    }
+
+    /// True when the head of `a` comes before that of `b` in the present direction; ties go to the newer source.
+    fn precedes(&self, a: usize, b: usize) -> bool {
+        match (self.head(a), self.head(b)) {
+            (Some(left), Some(right)) => {
+                let order = match self.direction {
+                    Direction::Forward => left.cmp(&right),
+                    Direction::Backward => right.cmp(&left),
+                };
+                order == Ordering::Less || (order == Ordering::Equal && a < b)
+            }
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    /// Finds the first and the second head among all sources.
+    fn choose(&mut self) {
+        let (mut first, mut second): (Option<usize>, Option<usize>) = (None, None);
+        for index in 0..self.sources.len() {
+            if self.head(index).is_none() {
+                continue;
+            }
+            if first.is_none_or(|best| self.precedes(index, best)) {
+                second = first;
+                first = Some(index);
+            } else if second.is_none_or(|best| self.precedes(index, best)) {
+                second = Some(index);
+            }
+        }
+        self.current = first;
+        self.runner_up = second;
+    }
+
+    fn each(&mut self, direction: Direction, place: impl Fn(&mut C) -> Result<()>) -> Result<()> {
+        self.direction = direction;
+        self.current = None;
+        for source in &mut self.sources {
+            place(source)?;
+        }
+        self.choose();
+        Ok(())
+    }
+
+    fn step(&mut self, direction: Direction) -> Result<()> {
+        if self.direction != direction {
+            return self.turn(direction);
+        }
+        let Some(current) = self.current else { return Ok(()) };
+        if self.has_tie(current) {
+            return self.step_over_ties(current);
+        }
+        self.advance(current)?;
+        self.settle(current);
+        Ok(())
+    }
+
+    /// Moves one source; an error leaves the merge unpositioned.
+    #[inline]
+    fn advance(&mut self, index: usize) -> Result<()> {
+        let direction = self.direction;
+        let Some(source) = self.sources.get_mut(index) else { return Ok(()) };
+        let moved = match direction {
+            Direction::Forward => source.next(),
+            Direction::Backward => source.prev(),
+        };
+        if moved.is_err() {
+            self.current = None;
+        }
+        moved
+    }
+
+    /// After `current` moved: it stays if it still precedes the runner-up.
+    #[inline]
+    fn settle(&mut self, current: usize) {
+        let stays = match self.runner_up {
+            None => self.head(current).is_some(),
+            Some(other) => self.precedes(current, other),
+        };
+        if !stays {
+            self.choose();
+        }
+    }
+
+    #[inline]
+    fn has_tie(&self, current: usize) -> bool {
+        self.runner_up.is_some_and(|other| self.head(other) == self.head(current))
+    }
+
+    fn step_over_ties(&mut self, current: usize) -> Result<()> {
+        let shown = self.head(current).map(InternalKey::to_buf);
+        for index in 0..self.sources.len() {
+            if self.head(index) == shown.as_ref().map(InternalKeyBuf::as_ref) {
+                self.advance(index)?;
+            }
+        }
+        self.choose();
+        Ok(())
+    }
+
+    /// Changes direction: every source goes to the other side of the key that is shown.
+    fn turn(&mut self, direction: Direction) -> Result<()> {
+        let Some(shown) = self.key().map(InternalKey::to_buf) else {
+            self.direction = direction;
+            return Ok(());
+        };
+        self.each(direction, |source| {
+            match direction {
+                Direction::Forward => source.seek(shown.as_ref())?,
+                Direction::Backward => source.seek_back(shown.as_ref())?,
+            }
+            if source.key() == Some(shown.as_ref()) {
+                match direction {
+                    Direction::Forward => source.next()?,
+                    Direction::Backward => source.prev()?,
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl<C: Cursor> Cursor for MergeCursor<C> {
+    #[inline]
+    fn key(&self) -> Option<InternalKey<'_>> {
+        self.sources.get(self.current?)?.key()
+    }
+
+    #[inline]
+    fn entry(&self) -> Option<Entry<'_>> {
+        self.sources.get(self.current?)?.entry()
+    }
+
+    fn inline_value(&self) -> Option<Bytes> {
+        self.sources.get(self.current?)?.inline_value()
+    }
+
+    fn first(&mut self) -> Result<()> {
+        self.each(Direction::Forward, Cursor::first)
+    }
+
+    fn last(&mut self) -> Result<()> {
+        self.each(Direction::Backward, Cursor::last)
+    }
+
+    fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
+        self.each(Direction::Forward, |source| source.seek(target))
+    }
+
+    fn seek_back(&mut self, target: InternalKey<'_>) -> Result<()> {
+        self.each(Direction::Backward, |source| source.seek_back(target))
+    }
+
+    #[inline]
+    fn next(&mut self) -> Result<()> {
+        self.step(Direction::Forward)
+    }
+
+    #[inline]
+    fn prev(&mut self) -> Result<()> {
+        self.step(Direction::Backward)
+    }
+}

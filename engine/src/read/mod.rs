@@ -1,0 +1,15 @@
+//! The way of a read: point reads and scans over one view.
+
+mod get;
+mod level_cursor;
+mod merge;
+mod scan;
+mod source;
+
+pub use get::Found;
+pub(crate) use get::get;
+pub(crate) use merge::MergeCursor;
+pub use scan::{ScanItem, ScanOptions};
+pub(crate) use scan::{Scan, ScanHost};
+pub(crate) use level_cursor::LevelCursor;
+pub(crate) use source::Source;

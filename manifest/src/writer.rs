@@ -1,0 +1,227 @@
+//! The one writer of a manifest: validates, makes durable, then applies.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base::header::DatabaseId;
+use base::record::Stamp;
+use base::vfs::{Vfs, temporary_name};
+use base::{Error, Halt, Result};
+
+use crate::format::{FILE_NAME, KIND_EDIT};
+use crate::log::Log;
+use crate::{Edit, Invalid, State, codec, snapshot};
+
+/// How many file numbers a new database may use before its first own lease.
+pub const INITIAL_LEASE: u64 = 64;
+
+/// Edits may take this much in any case before the file is rewritten, in bytes.
+const REWRITE_BYTES_MIN: u64 = 64 << 10;
+/// Beyond that, the whole file may be this many times as large as its snapshot.
+const REWRITE_FACTOR: u64 = 4;
+
+/// Why an edit did not happen.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The edit contradicts the state; nothing was written.
+    #[error("invalid manifest edit: {0}")]
+    Invalid(#[from] Invalid),
+    /// It is too large ([`Error::LimitExceeded`]), there is no space for it ([`Error::NoSpace`]; nothing was written,
+    /// try again), or the storage failed and the manifest takes no more edits until it is reopened.
+    #[error(transparent)]
+    Storage(#[from] Error),
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Invalid(invalid) => Self::invalid("manifest edit", invalid.to_string()),
+            CommitError::Storage(error) => error,
+        }
+    }
+}
+
+/// A manifest that is being written. Its owner holds the lock on the directory.
+#[derive(Debug)]
+pub struct Manifest {
+    vfs: Arc<dyn Vfs>,
+    directory: PathBuf,
+    log: Log,
+    state: State,
+    halt: Halt,
+    rewrite_bytes_min: u64,
+    rewrite_at: u64,
+}
+
+impl Manifest {
+    /// Writes the manifest of a new database, with a first lease of [`INITIAL_LEASE`] file numbers. Durable when it
+    /// returns.
+    ///
+    /// # Errors
+    /// When `directory` has a manifest already, or the system's.
+    pub fn create(vfs: Arc<dyn Vfs>, directory: &Path, database_id: DatabaseId) -> Result<Self> {
+        let path = directory.join(FILE_NAME);
+        if vfs.exists(&path)? {
+            return Err(Error::io("create", &path, std::io::Error::from(std::io::ErrorKind::AlreadyExists)));
+        }
+        let mut state = State::new(database_id);
+        state.absorb(Edit { numbers_below: Some(1 + INITIAL_LEASE), ..Edit::default() }, 1);
+        Self::replace(vfs, directory, state)
+    }
+
+    /// Replaces the manifest in `directory` by a snapshot of `state`, which was read from it, under a new edit
+    /// number. Durable when it returns. Every open that may write does this: a file that was replayed is never
+    /// continued, for what was read from it may not be on disk.
+    ///
+    /// # Errors
+    /// The system's. The old manifest is there, or the new one.
+    pub fn reopen(vfs: Arc<dyn Vfs>, directory: &Path, mut state: State) -> Result<Self> {
+        // The next number may have been that of an edit which was lost with a torn record, and of a ledger of it.
+        let Some(number) = state.edit_number.checked_add(2) else {
+            return Err(CommitError::from(Invalid::NumbersExhausted).into());
+        };
+        state.edit_number = number;
+        Self::replace(vfs, directory, state)
+    }
+
+    fn replace(vfs: Arc<dyn Vfs>, directory: &Path, state: State) -> Result<Self> {
+        let log = prepare(&*vfs, directory, &state).map_err(|failure| failure.error)?;
+        let log = install(&*vfs, directory, log).map_err(|failure| failure.error)?;
+        let rewrite_at = rewrite_threshold(log.position(), REWRITE_BYTES_MIN);
+        Ok(Self {
+            vfs,
+            directory: directory.to_path_buf(),
+            log,
+            state,
+            halt: Halt::new(),
+            rewrite_bytes_min: REWRITE_BYTES_MIN,
+            rewrite_at,
+        })
+    }
+
+    /// Sets how large the file may grow in any case before it is rewritten, in bytes. Default 64 KiB; tests lower it.
+    #[must_use]
+    pub fn with_rewrite_bytes_min(mut self, bytes: u64) -> Self {
+        self.rewrite_bytes_min = bytes;
+        self.rewrite_at = rewrite_threshold(self.log.position(), bytes);
+        self
+    }
+
+    /// The sum of all committed edits.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The length of the file, in bytes.
+    #[must_use]
+    pub fn byte_len(&self) -> u64 {
+        self.log.position()
+    }
+
+    /// Validates `edit`, makes it durable, applies it. What it names must be durable before; what it unlists may be
+    /// removed after.
+    ///
+    /// # Errors
+    /// [`CommitError::Invalid`], [`Error::LimitExceeded`] and [`Error::NoSpace`] leave all as it was. After any other
+    /// error it is unknown whether the edit will be there when the manifest is read again, and every later commit
+    /// fails with [`Error::Halted`]. (A disk may also be full in the middle of a write, where it cannot reserve space;
+    /// that halts too.)
+    pub fn commit(&mut self, edit: Edit) -> Result<(), CommitError> {
+        self.halt.check()?;
+        self.state.check(&edit)?;
+        let number = self.state.next_edit_number()?;
+        let payload = codec::encode(&edit)?;
+        if self.log.position() >= self.rewrite_at && self.rewrite_with(&edit, number)? {
+            return Ok(());
+        }
+        self.append(&payload, number)?;
+        self.state.absorb(edit, number);
+        Ok(())
+    }
+
+    fn append(&mut self, payload: &[u8], number: u64) -> Result<()> {
+        let stamp = Stamp { number, version: 0, mark: self.state.edit_number() };
+        let record = self.log.record(KIND_EDIT, payload, stamp)?;
+        match self.log.reserve(&record) {
+            Err(error) if error.is_no_space() => return Err(error),
+            reserved => reserved.map_err(|error| self.halt.trip(error))?,
+        }
+        self.log.append(&record).and_then(|()| self.log.sync()).map_err(|error| self.halt.trip(error))
+    }
+
+    /// Replaces the file by a snapshot that includes `edit`. False when that was not possible and nothing has changed.
+    fn rewrite_with(&mut self, edit: &Edit, number: u64) -> Result<bool> {
+        let mut state = self.state.clone();
+        state.absorb(edit.clone(), number);
+        let replaced = prepare(&*self.vfs, &self.directory, &state)
+            .and_then(|log| install(&*self.vfs, &self.directory, log));
+        match replaced {
+            Ok(log) => {
+                self.rewrite_at = rewrite_threshold(log.position(), self.rewrite_bytes_min);
+                self.log = log;
+                self.state = state;
+                Ok(true)
+            }
+            Err(failure) if failure.is_harmless => {
+                // The old file goes on. The next attempt waits until it has grown as much again.
+                self.rewrite_at = self.log.position().saturating_mul(2);
+                Ok(false)
+            }
+            Err(failure) => Err(self.halt.trip(failure.error)),
+        }
+    }
+}
+
+fn rewrite_threshold(snapshot_bytes: u64, bytes_min: u64) -> u64 {
+    snapshot_bytes.saturating_mul(REWRITE_FACTOR).max(bytes_min)
+}
+
+/// A rewrite that failed. Harmless: the old file is in place, and all that went wrong is a lack of space.
+struct Failure {
+    error: Error,
+    is_harmless: bool,
+}
+
+impl Failure {
+    fn before_rename(error: Error) -> Self {
+        Self { is_harmless: error.is_no_space(), error }
+    }
+
+    fn after_rename(error: Error) -> Self {
+        Self { is_harmless: false, error }
+    }
+}
+
+/// Writes and syncs the file that is to be the manifest, under its temporary name.
+fn prepare(vfs: &dyn Vfs, directory: &Path, state: &State) -> Result<Log, Failure> {
+    let temporary = temporary_name(&directory.join(FILE_NAME));
+    let prepared = write_snapshot(vfs, &temporary, state);
+    prepared.map_err(|error| {
+        // Best effort: the next attempt removes a left-over, and the first error is the one that matters.
+        let _left_over = vfs.remove(&temporary);
+        Failure::before_rename(error)
+    })
+}
+
+fn write_snapshot(vfs: &dyn Vfs, path: &Path, state: &State) -> Result<Log> {
+    if vfs.exists(path)? {
+        vfs.remove(path)?;
+    }
+    let mut log = Log::create(vfs, path, state.database_id())?;
+    let stamp = Stamp { number: state.edit_number(), version: 0, mark: 0 };
+    snapshot::for_each_part(state, |kind, part| {
+        let record = log.record(kind, &codec::encode(&part)?, stamp)?;
+        log.append(&record)
+    })?;
+    log.sync()?;
+    Ok(log)
+}
+
+/// Gives the prepared file its name, durably.
+fn install(vfs: &dyn Vfs, directory: &Path, log: Log) -> Result<Log, Failure> {
+    let path = directory.join(FILE_NAME);
+    vfs.rename(&temporary_name(&path), &path).map_err(Failure::before_rename)?;
+    vfs.sync_dir(directory).map_err(Failure::after_rename)?;
+    log.renamed(vfs, &path).map_err(Failure::after_rename)
+}

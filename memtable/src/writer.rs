@@ -1,0 +1,162 @@
+//! The single writer: records first, then the word that makes them visible.
+
+use std::fmt;
+
+use base::{Entry, InternalKey, Payload};
+use parking_lot::MutexGuard;
+
+use crate::arena::Bump;
+use crate::growth::Growth;
+use crate::head::{Fingerprint, head_of};
+use crate::link::Ref;
+use crate::memtable::Memtable;
+use crate::node::{Goal, Leaf, LeafItem, LeafState};
+use crate::order::key_of;
+use crate::record::{Header, Links, Record};
+use crate::tree::Tree;
+
+/// The memtable takes no more: its address space of 32 GiB is used up, or a record is larger than 1 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the memtable cannot hold this record")
+    }
+}
+
+impl std::error::Error for Full {}
+
+/// The right to insert; there is one at a time.
+#[must_use]
+pub struct Writer<'a> {
+    memtable: &'a Memtable,
+    bump: MutexGuard<'a, Bump>,
+    /// Grows when a leaf stays in use and some of the keys that belonged to it do not any more.
+    narrowings: u64,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(memtable: &'a Memtable) -> Self {
+        Self { memtable, bump: memtable.tree().arena.bump().lock(), narrowings: 0 }
+    }
+
+    /// Inserts one version of a key.
+    ///
+    /// The versions of one key must come in ascending order; the same version again replaces the entry for later
+    /// readers. Publish a version to readers only after the last insert at or below it.
+    ///
+    /// # Errors
+    /// [`Full`]; then nothing has changed for readers, though some memory may be used.
+    pub fn insert(&mut self, key: InternalKey<'_>, entry: &Entry<'_>) -> Result<(), Full> {
+        let leaf = self.tree().leaf(Goal::Holding(key.user_key)).ok_or(Full)?;
+        self.insert_into(leaf, key, entry, Fingerprint::of(key.user_key))
+    }
+
+    pub(crate) fn tree(&self) -> &'a Tree {
+        self.memtable.tree()
+    }
+
+    /// Changes when a leaf that stays in use is no longer the leaf of all keys that belonged to it.
+    pub(crate) fn narrowings(&self) -> u64 {
+        self.narrowings
+    }
+
+    /// Inserts into the leaf that the key belongs to.
+    pub(crate) fn insert_into(
+        &mut self,
+        leaf: Ref<Leaf>,
+        key: InternalKey<'_>,
+        entry: &Entry<'_>,
+        fingerprint: Fingerprint,
+    ) -> Result<(), Full> {
+        let tree = self.tree();
+        let leaf = tree.arena.node(leaf);
+        let state = leaf.state();
+        match leaf.find(&tree.arena, key.user_key, fingerprint, state.count) {
+            Some((slot, newest)) => self.insert_version(leaf, slot, newest, key, entry)?,
+            None => self.insert_key(leaf, state, key, entry, fingerprint)?,
+        }
+        self.memtable.note_newest(key.version);
+        Ok(())
+    }
+
+    /// A further version of a key, or the newest one again.
+    fn insert_version(
+        &mut self,
+        leaf: &Leaf,
+        slot: usize,
+        newest: Ref<Record>,
+        key: InternalKey<'_>,
+        entry: &Entry<'_>,
+    ) -> Result<(), Full> {
+        let arena = &self.tree().arena;
+        let present = arena.record(newest);
+        debug_assert!(present.version() <= key.version, "versions of one key must ascend");
+        let replaces = present.version() == key.version;
+        let links = if replaces { Links::in_place_of(present) } else { Links::above(arena, newest) };
+        let record = self.write_record(key, entry, links)?;
+        leaf.set_newest(slot, record);
+        if !replaces {
+            self.memtable.note_entry();
+        }
+        Ok(())
+    }
+
+    /// The first version of a key.
+    fn insert_key(
+        &mut self,
+        leaf: &Leaf,
+        state: LeafState,
+        key: InternalKey<'_>,
+        entry: &Entry<'_>,
+        fingerprint: Fingerprint,
+    ) -> Result<(), Full> {
+        let tree = self.tree();
+        let head = head_of(key.user_key, leaf.skip());
+        let in_order = state.sorted == state.count
+            && state.count.checked_sub(1).is_none_or(|last| {
+                leaf.head(last) < head
+                    || (leaf.head(last) == head && key_of(&tree.arena, leaf, last) < key.user_key)
+            });
+        let record = self.write_record(key, entry, Links::FIRST)?;
+        let item = LeafItem { head, fingerprint, record };
+        if state.is_full() {
+            let narrowed = Growth::new(tree, &mut self.bump).insert(key.user_key, item, in_order)?;
+            self.narrowings += u64::from(narrowed);
+        } else {
+            leaf.push(state, &item, in_order);
+        }
+        self.memtable.note_entry();
+        Ok(())
+    }
+
+    fn write_record(
+        &mut self,
+        key: InternalKey<'_>,
+        entry: &Entry<'_>,
+        links: Links,
+    ) -> Result<Ref<Record>, Full> {
+        // An inline value stands at the end of its entry's encoding, so that it need not be copied twice.
+        let (front, value) = match entry.payload {
+            Payload::Inline(value) => (Entry { payload: Payload::Inline(&[]), ..*entry }, value),
+            Payload::Tombstone | Payload::Separated(_) => (*entry, [].as_slice()),
+        };
+        let mut scratch = std::mem::take(&mut self.bump.scratch);
+        scratch.clear();
+        front.encode(&mut scratch);
+        let entry_len = scratch.len().saturating_add(value.len());
+        let record = Header::new(key.version, key.user_key.len(), entry_len, links).and_then(|header| {
+            let parts = [key.user_key, &scratch, value];
+            self.tree().arena.place_record(&mut self.bump, header, parts)
+        });
+        self.bump.scratch = scratch;
+        record
+    }
+}
+
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}

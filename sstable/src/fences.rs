@@ -1,0 +1,187 @@
+//! Separators in memory, and the search among them.
+//!
+//! Each separator is reduced to a head: the 8 bytes after what all separators begin with, as a number. A table over
+//! the heads' leading bits narrows a search to a few of them; whole keys are compared only where heads tie.
+
+use base::{InternalKey, Version};
+
+use crate::block::common_prefix_len;
+use crate::format::Handle;
+
+/// The radix table has at most this many buckets.
+const BUCKETS_MAX: usize = 1 << 16;
+
+/// Sorted separators with a handle each.
+#[derive(Debug, Default)]
+pub(crate) struct Fences {
+    keys: Vec<u8>,
+    /// The end of each key in `keys`.
+    key_ends: Vec<u32>,
+    /// Empty when every separator has the highest version, which is the rule.
+    versions: Vec<Version>,
+    handles: Vec<Handle>,
+    /// What all separators begin with.
+    prefix: Vec<u8>,
+    heads: Vec<u64>,
+    lowest_head: u64,
+    shift: u32,
+    /// `buckets[b]` is the number of heads in buckets below `b`.
+    buckets: Vec<u32>,
+}
+
+#[inline]
+fn head(suffix: &[u8]) -> u64 {
+    if let Some(chunk) = suffix.first_chunk() {
+        return u64::from_be_bytes(*chunk);
+    }
+    let mut padded = [0; 8];
+    for (to, from) in padded.iter_mut().zip(suffix) {
+        *to = *from;
+    }
+    u64::from_be_bytes(padded)
+}
+
+impl Fences {
+    /// Adds a separator above all before. False when that is more than fits in memory.
+    #[must_use]
+    pub(crate) fn push(&mut self, separator: InternalKey<'_>, handle: Handle) -> bool {
+        if separator.version != Version::MAX && self.versions.is_empty() {
+            self.versions.resize(self.handles.len(), Version::MAX);
+        }
+        if separator.version != Version::MAX || !self.versions.is_empty() {
+            self.versions.push(separator.version);
+        }
+        self.keys.extend_from_slice(separator.user_key);
+        self.handles.push(handle);
+        match u32::try_from(self.keys.len()) {
+            Ok(end) => self.key_ends.push(end),
+            Err(_) => return false,
+        }
+        true
+    }
+
+    /// Makes the separators searchable.
+    #[must_use]
+    pub(crate) fn finish(mut self) -> Self {
+        let count = self.handles.len();
+        let Some(last) = count.checked_sub(1) else { return self };
+        let prefix_len = common_prefix_len(self.key(0), self.key(last));
+        self.prefix = self.key(0).get(..prefix_len).unwrap_or_default().to_vec();
+        self.heads = (0..count).map(|at| head(self.key(at).get(prefix_len..).unwrap_or_default())).collect();
+        self.lowest_head = self.heads.first().copied().unwrap_or_default();
+        let span = self.heads.last().copied().unwrap_or_default().saturating_sub(self.lowest_head);
+        // About as many buckets as separators, over the span that the heads really cover.
+        let bucket_bits = count.next_power_of_two().min(BUCKETS_MAX).trailing_zeros();
+        self.shift = (64 - span.leading_zeros()).saturating_sub(bucket_bits);
+        let bucket_count = (span >> self.shift) as usize + 1;
+        self.buckets = Vec::with_capacity(bucket_count + 1);
+        for (at, head) in self.heads.iter().enumerate() {
+            let bucket = (head.saturating_sub(self.lowest_head) >> self.shift) as usize;
+            while self.buckets.len() <= bucket {
+                self.buckets.push(at as u32);
+            }
+        }
+        self.buckets.resize(bucket_count + 1, count as u32);
+        self
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.handles.len()
+    }
+
+    pub(crate) fn handle(&self, at: usize) -> Option<Handle> {
+        self.handles.get(at).copied()
+    }
+
+    /// Bytes of memory held.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let held = self.keys.capacity()
+            + (self.key_ends.capacity() + self.buckets.capacity()) * size_of::<u32>()
+            + (self.versions.capacity() + self.heads.capacity()) * size_of::<u64>()
+            + self.handles.capacity() * size_of::<Handle>();
+        held as u64
+    }
+
+    fn key(&self, at: usize) -> &[u8] {
+        let end = |at: usize| self.key_ends.get(at).map_or(0, |end| *end as usize);
+        let start = at.checked_sub(1).map_or(0, end);
+        self.keys.get(start..end(at)).unwrap_or_default()
+    }
+
+    fn separator(&self, at: usize) -> InternalKey<'_> {
+        InternalKey::new(self.key(at), self.versions.get(at).copied().unwrap_or(Version::MAX))
+    }
+
+    /// The last separator at or before `target`; the first one when all are behind it.
+    #[inline]
+    pub(crate) fn find(&self, target: InternalKey<'_>) -> usize {
+        let Some(suffix) = target.user_key.strip_prefix(self.prefix.as_slice()) else {
+            let before_all = target.user_key < self.prefix.as_slice();
+            return if before_all { 0 } else { self.len().saturating_sub(1) };
+        };
+        let wanted = head(suffix);
+        let Some(distance) = wanted.checked_sub(self.lowest_head) else { return 0 };
+        let bucket = usize::try_from(distance >> self.shift).unwrap_or(usize::MAX);
+        let edge = |bucket: usize| self.buckets.get(bucket).map_or(self.len(), |at| *at as usize);
+        let low = edge(bucket);
+        let high = edge(bucket.saturating_add(1));
+        let window = self.heads.get(low..high).unwrap_or_default();
+        let below = low + window.partition_point(|head| *head < wanted);
+        if self.heads.get(below) != Some(&wanted) {
+            return below.saturating_sub(1);
+        }
+        self.find_among_ties(target, wanted, below)
+    }
+
+    fn find_among_ties(&self, target: InternalKey<'_>, wanted: u64, below: usize) -> usize {
+        let ties = self.heads.get(below..).unwrap_or_default();
+        let (mut low, mut high) = (below, below + ties.partition_point(|head| *head == wanted));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.separator(middle) <= target {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low.saturating_sub(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Goal: the search equals a plain one. Method: random separators over small and full alphabets.
+        #[test]
+        fn find_equals_partition_point(
+            prefix in proptest::collection::vec(any::<u8>(), 0..4),
+            keys in proptest::collection::btree_set(
+                proptest::collection::vec(prop_oneof![Just(0u8), Just(255), any::<u8>()], 0..12), 1..120),
+            exact in any::<bool>(),
+            targets in proptest::collection::vec(
+                proptest::collection::vec(prop_oneof![Just(0u8), Just(255), any::<u8>()], 0..12), 20),
+        ) {
+            let version = |at: usize| if exact && at % 3 == 0 { Version(5) } else { Version::MAX };
+            let keys: Vec<Vec<u8>> = keys.into_iter().map(|key| [prefix.as_slice(), &key].concat()).collect();
+            let mut fences = Fences::default();
+            for (at, key) in keys.iter().enumerate() {
+                let handle = Handle { offset: at as u64, sealed_bytes: 1 };
+                prop_assert!(fences.push(InternalKey::new(key, version(at)), handle));
+            }
+            let fences = fences.finish();
+            let more = keys.iter().cloned().chain(targets.iter().map(|key| [prefix.as_slice(), key].concat()));
+            for key in more.chain(targets.clone()) {
+                for target_version in [Version::ZERO, Version(5), Version(6), Version::MAX] {
+                    let target = InternalKey::new(&key, target_version);
+                    let above = (0..keys.len())
+                        .filter(|at| InternalKey::new(&keys[*at], version(*at)) <= target)
+                        .count();
+                    prop_assert_eq!(fences.find(target), above.saturating_sub(1));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Reading values by pointer.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use base::compress::Codec;
+use base::header::{CONTENT_START, FileHeader, FileIdentity, FileKind};
+use base::log::LogFile;
+use base::record::{RECORD_HEADER_BYTES, RecordHeader};
+use base::vfs::{Access, BytesFile, File, Vfs};
+use base::{Error, Result, ValuePointer, Version};
+use bytes::Bytes;
+
+use crate::format::{FORMAT_VERSION, KIND_VALUE};
+use crate::value::split;
+
+/// One `.vlog` file, for reading. Shared by all readers; never written through.
+#[derive(Debug)]
+pub struct Segment {
+    number: u64,
+    seed: u64,
+    file: Arc<dyn File>,
+    source: Source,
+}
+
+/// Where the bytes come from.
+#[derive(Debug)]
+enum Source {
+    /// The sealed part of the file, in memory or mapped.
+    Mapped(Bytes),
+    /// Positional reads; the file is known to be at least this long, in bytes, and may have grown since.
+    Positional { known_len: AtomicU64 },
+}
+
+/// A record that holds the value it should, its payload verified.
+pub(crate) struct CheckedValue {
+    pub(crate) header: RecordHeader,
+    /// The payload as it is stored.
+    pub(crate) stored: Bytes,
+    /// The value itself.
+    pub(crate) value: Bytes,
+}
+
+impl Segment {
+    /// Opens a sealed segment; its first `sealed_len` bytes are mapped, and nothing behind them counts. Values that are
+    /// not compressed are then read without a copy.
+    ///
+    /// # Errors
+    /// [`Error::Corruption`] when the file is not the segment `expected`, or shorter than `sealed_len`;
+    /// [`Error::Unsupported`] when a newer release wrote it; or the system's.
+    pub fn open_mapped(vfs: &dyn Vfs, path: &Path, expected: FileIdentity, sealed_len: u64) -> Result<Self> {
+        let file = vfs.open(path, Access::Read)?;
+        let header = read_header(&*file, expected)?;
+        let map = file.map()?;
+        let sealed = usize::try_from(sealed_len).ok().filter(|len| *len <= map.len());
+        let Some(sealed) = sealed else {
+            let what = format!("segment of {sealed_len} bytes is cut short");
+            return Err(Error::corruption(path, map.len() as u64, what));
+        };
+        Ok(Self::over_map(path, &header, map.slice(..sealed)))
+    }
+
+    /// Opens a segment for positional reads: each value costs one read, and nothing is mapped.
+    ///
+    /// # Errors
+    /// As [`Segment::open_mapped`].
+    pub fn open_positional(vfs: &dyn Vfs, path: &Path, expected: FileIdentity) -> Result<Self> {
+        let file = vfs.open(path, Access::Read)?;
+        let header = read_header(&*file, expected)?;
+        Ok(Self::over_file(file, &header))
+    }
+
+    /// Reads a log that still grows: each value costs one positional read. Also right after the log is cut, and after
+    /// its file is removed.
+    #[must_use]
+    pub fn over_log(log: &LogFile) -> Self {
+        Self::over_file(Arc::clone(log.file()), log.header())
+    }
+
+    /// Reads a segment that is in memory, of any database and number.
+    ///
+    /// # Errors
+    /// [`Error::Corruption`] when `bytes` are no segment, [`Error::Unsupported`] when a newer release wrote them.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self> {
+        let (path, bytes) = (Path::new("segment in memory"), bytes.into());
+        let header = FileHeader::decode(&bytes, path, FileKind::ValueLog, FORMAT_VERSION)?;
+        Ok(Self::over_map(path, &header, bytes))
+    }
+
+    fn over_map(path: &Path, header: &FileHeader, map: Bytes) -> Self {
+        let file = BytesFile::shared(path, map.clone());
+        let (number, seed) = (header.identity.file_number, header.seed());
+        Self { number, seed, file, source: Source::Mapped(map) }
+    }
+
+    fn over_file(file: Arc<dyn File>, header: &FileHeader) -> Self {
+        let (number, seed) = (header.identity.file_number, header.seed());
+        Self { number, seed, file, source: Source::Positional { known_len: AtomicU64::new(0) } }
+    }
+
+    /// The number in the segment's file name.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The file, by the name it was opened with.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The value at `pointer`, which must belong to `user_key` at `version`. Every read verifies the record header and
+    /// the checksum over key and value. Shares the map when the segment is mapped and the value is not compressed.
+    ///
+    /// # Errors
+    /// [`Error::Corruption`] when anything else than this value is there, or the system's.
+    pub fn get(&self, pointer: &ValuePointer, user_key: &[u8], version: Version) -> Result<Bytes> {
+        self.checked_value(pointer, user_key, version).map(|found| found.value)
+    }
+
+    pub(crate) fn checked_value(
+        &self,
+        pointer: &ValuePointer,
+        user_key: &[u8],
+        version: Version,
+    ) -> Result<CheckedValue> {
+        let damaged = |what: &'static str| self.damaged(pointer.offset, what);
+        if pointer.segment != self.number {
+            return Err(damaged("pointer leads to another segment"));
+        }
+        let record = self.record(pointer)?;
+        let header = RecordHeader::decode(&record, self.seed, pointer.offset)
+            .ok_or_else(|| damaged("pointer leads to no record, or its header is damaged"))?;
+        if header.kind != KIND_VALUE {
+            return Err(damaged("pointer leads to a record that is no value"));
+        }
+        if RECORD_HEADER_BYTES as u64 + u64::from(header.payload_len) != u64::from(pointer.record_len) {
+            return Err(damaged("record length differs from that of the pointer"));
+        }
+        if header.version != version.0 {
+            return Err(damaged("value belongs to another version"));
+        }
+        let stored = record.slice(RECORD_HEADER_BYTES..);
+        let (key_matches, value) =
+            self.open_value(pointer.offset, &header, &stored, |key| key == user_key)?;
+        if !key_matches {
+            return Err(damaged("value belongs to another key"));
+        }
+        if value.len() as u64 != u64::from(pointer.value_len) {
+            return Err(damaged("value length differs from that of the pointer"));
+        }
+        Ok(CheckedValue { header, stored, value })
+    }
+
+    /// Verifies the payload of the value record at `offset`; what `look` makes of its key, and the value.
+    pub(crate) fn open_value<T>(
+        &self,
+        offset: u64,
+        header: &RecordHeader,
+        stored: &Bytes,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<(T, Bytes)> {
+        let payload = match header.codec {
+            Codec::None => header.verify_payload(stored).map(|()| stored.clone()),
+            Codec::Lz4 | Codec::Zstd => header.open_payload(stored).map(Bytes::from),
+        };
+        let payload = payload.map_err(|what| self.damaged(offset, what))?;
+        let (key, value_start) = split(&payload).map_err(|error| self.damaged(offset, error.what))?;
+        Ok((look(key), payload.slice(value_start..)))
+    }
+
+    /// The bytes that `pointer` spans: at least a record header, and all inside the file.
+    fn record(&self, pointer: &ValuePointer) -> Result<Bytes> {
+        if (pointer.record_len as usize) < RECORD_HEADER_BYTES || pointer.offset < CONTENT_START {
+            return Err(self.damaged(pointer.offset, "pointer spans no record"));
+        }
+        self.bytes_at(pointer.offset, pointer.record_len as usize)
+    }
+
+    /// `len` bytes of the file; the length is compared with the file's before memory is taken.
+    pub(crate) fn bytes_at(&self, offset: u64, len: usize) -> Result<Bytes> {
+        let beyond = || self.damaged(offset, "pointer leads beyond the end of the segment");
+        let end = offset.checked_add(len as u64).ok_or_else(beyond)?;
+        match &self.source {
+            Source::Mapped(map) => {
+                let start = usize::try_from(offset).map_err(|_| beyond())?;
+                let end = usize::try_from(end).ok().filter(|end| *end <= map.len()).ok_or_else(beyond)?;
+                Ok(map.slice(start..end))
+            }
+            Source::Positional { known_len } => {
+                // Relaxed: the length guards an allocation, the read itself decides.
+                if end > known_len.load(Ordering::Relaxed) {
+                    known_len.store(self.file.len()?, Ordering::Relaxed);
+                    if end > known_len.load(Ordering::Relaxed) {
+                        return Err(beyond());
+                    }
+                }
+                let mut bytes = vec![0; len];
+                self.file.read_exact_at(offset, &mut bytes)?;
+                Ok(Bytes::from(bytes))
+            }
+        }
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    pub(crate) fn damaged(&self, offset: u64, what: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+        Error::corruption(self.path(), offset, what)
+    }
+}
+
+fn read_header(file: &dyn File, expected: FileIdentity) -> Result<FileHeader> {
+    let header = FileHeader::read(file, FileKind::ValueLog, FORMAT_VERSION)?;
+    header.expect(file.path(), expected)?;
+    Ok(header)
+}
