@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::vfs::{
-    Access, Fault, FaultKind, FaultVfs, File, LockKind, MemVfs, Operation, Operations, Profile, SimVfs,
+    Access, CrashProfile, Fault, FaultKind, FaultVfs, File, LockKind, MemVfs, Operation, Operations, SimVfs,
     Times, Vfs, write_atomically,
 };
 use base::{Error, Result};
@@ -187,7 +187,7 @@ fn a_lost_sync_cannot_be_made_good_by_retrying() {
     vfs.open(Path::new("b"), Access::ReadWrite).unwrap().sync().unwrap();
     vfs.sync_dir(Path::new(".")).unwrap();
     let recording = sim.recording();
-    let images = recording.images(recording.len(), Profile::Strict, &base::vfs::Budget::default());
+    let images = recording.images(recording.len(), CrashProfile::Strict, &base::vfs::ImageBudget::default());
     let contents: Vec<Vec<u8>> = images.map(|image| bytes_below(&image.into_mem(), "b")).collect();
     assert!(contents.contains(&Vec::new()), "nothing was synced");
     assert!(contents.contains(&b"precious".to_vec()), "but it may have been written");

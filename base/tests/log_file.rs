@@ -1,5 +1,6 @@
 //! Goal: a log file that is preallocated, reused or cut shows exactly the records of its present life.
 //! Method: write logs over `MemVfs` (and the system's files where the disk has to refuse), scan them as recovery would.
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::path::Path;
 use std::sync::Arc;

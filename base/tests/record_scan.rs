@@ -2,6 +2,7 @@
 //! the file; and every good header behind damage is found when it is asked for.
 //! Method: small logs that are harmed in every single way (each length, each bit), logs that are reused, and random
 //! bytes. The oracle is the list of records that was written.
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use base::Result;
 use base::vfs::{
-    Access, Budget, Fault, FaultKind, FaultVfs, Image, MemVfs, Profile, SimVfs, Vfs, parent, temporary_name,
-    write_atomically,
+    Access, CrashProfile, Fault, FaultKind, FaultVfs, Image, ImageBudget, MemVfs, SimVfs, Vfs, parent,
+    temporary_name, write_atomically,
 };
 
 const OLD: &[u8] = &[b'o'; 1300];
@@ -40,7 +40,7 @@ fn read(vfs: &dyn Vfs) -> Option<Vec<u8>> {
 type Replace = fn(&dyn Vfs, &Path, &[u8]) -> Result<()>;
 
 /// The images in which the promise is broken, and how many different ones there were.
-fn broken_images(replace: Replace, profile: Profile) -> (Vec<Image>, usize) {
+fn broken_images(replace: Replace, profile: CrashProfile) -> (Vec<Image>, usize) {
     let vfs = SimVfs::starting_from(&disk());
     replace(&vfs, path(), NEW).unwrap();
     vfs.note(DONE);
@@ -48,7 +48,7 @@ fn broken_images(replace: Replace, profile: Profile) -> (Vec<Image>, usize) {
     let (mut broken, mut seen) = (Vec::new(), HashSet::new());
     for k in recording.crash_points() {
         let done = recording.notes(k).contains(&DONE);
-        for image in recording.images(k, profile, &Budget::default()) {
+        for image in recording.images(k, profile, &ImageBudget::default()) {
             if seen.insert((image.hash(), done)) {
                 let found = read(&image.clone().into_mem());
                 let is_new = found.as_deref() == Some(NEW);
@@ -63,7 +63,7 @@ fn broken_images(replace: Replace, profile: Profile) -> (Vec<Image>, usize) {
 
 #[test]
 fn every_power_cut_leaves_the_old_file_or_the_new_one() {
-    for profile in [Profile::Strict, Profile::Ext4Like] {
+    for profile in [CrashProfile::Strict, CrashProfile::Ext4Like] {
         let (broken, images) = broken_images(write_atomically, profile);
         assert!(broken.is_empty(), "{}", broken[0].explain());
         assert!(images > 8, "only {images} images of {profile:?}");
@@ -106,7 +106,7 @@ fn in_place(vfs: &dyn Vfs, path: &Path, data: &[u8]) -> Result<()> {
 fn broken_variants_are_caught() {
     let variants: [Replace; 4] =
         [without_syncing_the_file, without_syncing_the_directory, removing_the_old_file_first, in_place];
-    for profile in [Profile::Strict, Profile::Ext4Like] {
+    for profile in [CrashProfile::Strict, CrashProfile::Ext4Like] {
         for (number, variant) in variants.into_iter().enumerate() {
             let (broken, _) = broken_images(variant, profile);
             assert!(!broken.is_empty(), "variant {number} passes under {profile:?}");
@@ -117,7 +117,7 @@ fn broken_variants_are_caught() {
 /// A file without content under the new name is the classical loss; it must be among the images.
 #[test]
 fn the_empty_file_after_a_rename_is_found() {
-    let (broken, _) = broken_images(without_syncing_the_file, Profile::Ext4Like);
+    let (broken, _) = broken_images(without_syncing_the_file, CrashProfile::Ext4Like);
     let empty = broken.iter().find(|image| read(&(*image).clone().into_mem()) == Some(Vec::new())).unwrap();
     let explanation = empty.explain();
     assert!(explanation.contains("length of d/name: kept nothing, lost op 2"), "{explanation}");
@@ -136,7 +136,7 @@ fn every_fault_leaves_the_old_file_or_the_new_one() {
             assert!(found.as_deref() == Some(NEW) || found.as_deref() == Some(OLD), "{kind:?} {nth}");
             assert!(!succeeded || found.as_deref() == Some(NEW), "{kind:?} {nth}");
             let recording = sim.recording();
-            for image in recording.images(recording.len(), Profile::Strict, &Budget::default()) {
+            for image in recording.images(recording.len(), CrashProfile::Strict, &ImageBudget::default()) {
                 let found = read(&image.clone().into_mem());
                 let is_right = found.as_deref() == Some(NEW) || (!succeeded && found.as_deref() == Some(OLD));
                 assert!(is_right, "{kind:?} {nth}: {}", image.explain());

@@ -59,7 +59,8 @@ mod tests {
         for file in [NumberedFile::Wal(1), NumberedFile::Table(999_999), NumberedFile::ValueLog(u64::MAX)] {
             assert_eq!(NumberedFile::parse(&file.name()), Some(file));
         }
-        for name in ["7.sst", "0000007.sst", "000007.txt", "MANIFEST", ".sst", "00000a.wal", "000007.sst.tmp"] {
+        for name in ["7.sst", "0000007.sst", "000007.txt", "MANIFEST", ".sst", "00000a.wal", "000007.sst.tmp"]
+        {
             assert_eq!(NumberedFile::parse(name), None, "{name}");
         }
     }

@@ -40,7 +40,10 @@ impl EngineScan {
     ///
     /// # Errors
     /// Damage, or the system's; the scan has ended then.
-    #[expect(clippy::should_implement_trait, reason = "fallible: an iterator of results is made by the facade")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "fallible: an iterator of results is made by the facade"
+    )]
     pub fn next(&mut self) -> Result<Option<ScanItem>> {
         self.scan.next()
     }

@@ -10,10 +10,10 @@ use base::{Compression, Cursor, Entry, Payload, Result, Retention};
 use manifest::{Edit, SegmentMeta};
 
 use crate::compaction::{Retain, Verdict};
+use crate::core::Core;
 use crate::directory::NumberedFile;
 use crate::files::LivingFile;
 use crate::generation::Generation;
-use crate::core::Core;
 use crate::inner::Inner;
 use crate::output::{Output, OutputShape, OutputWriter, abandon};
 

@@ -141,7 +141,10 @@ fn check_directory(directory: &Path, names: &[String]) -> Result<()> {
     if names.iter().all(|name| is_ours(&name)) {
         return Ok(());
     }
-    Err(not_a_database(directory, "it holds other files; choose an empty directory, or one that does not exist"))
+    Err(not_a_database(
+        directory,
+        "it holds other files; choose an empty directory, or one that does not exist",
+    ))
 }
 
 fn is_temporary(name: &str) -> bool {
@@ -193,9 +196,9 @@ fn check_files_exist(directory: &Path, state: &State, names: &[String]) -> Resul
 fn living_files(state: &State) -> impl Iterator<Item = NumberedFile> {
     let tables = state.tables().map(|table| NumberedFile::Table(table.number));
     let segments = state.segments().map(|segment| NumberedFile::ValueLog(segment.meta.number));
-    let logs = state.generations().flat_map(|generation| {
-        [NumberedFile::Wal(generation.wal), NumberedFile::ValueLog(generation.vlog)]
-    });
+    let logs = state
+        .generations()
+        .flat_map(|generation| [NumberedFile::Wal(generation.wal), NumberedFile::ValueLog(generation.vlog)]);
     tables.chain(segments).chain(logs)
 }
 
@@ -307,7 +310,8 @@ fn recover_generations(
         uses.any(|value_use| value_use.segment == number)
     };
     let mut segments_added: Vec<SegmentMeta> = copied_segment.into_iter().collect();
-    segments_added.extend(found.logs.iter().filter(|log| log.is_vlog).map(|log| sealed(log, found.sequence.mark)));
+    segments_added
+        .extend(found.logs.iter().filter(|log| log.is_vlog).map(|log| sealed(log, found.sequence.mark)));
     segments_added.retain(|segment| used(segment.number));
     let edit = Edit {
         tables_added: outputs.iter().map(|output| output.meta.clone()).collect(),

@@ -7,9 +7,9 @@ use base::{Compression, Entry, InternalKey, Result};
 use manifest::{TableMeta, ValueUse};
 use sstable::{BuildOptions, Builder, Summary};
 
+use crate::core::Core;
 use crate::directory::NumberedFile;
 use crate::files::LivingFile;
-use crate::core::Core;
 
 /// A finished table that is not part of the tree yet.
 #[derive(Debug)]

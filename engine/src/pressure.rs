@@ -70,7 +70,9 @@ mod tests {
     fn it_grows_gradually_and_stops_at_the_limits() {
         assert_eq!(at(0, 0), Pressure::None);
         assert_eq!(at(250, 8), Pressure::None);
-        let (Pressure::Slow(some), Pressure::Slow(more)) = (at(0, 9), at(0, 11)) else { panic!("not slowed") };
+        let (Pressure::Slow(some), Pressure::Slow(more)) = (at(0, 9), at(0, 11)) else {
+            panic!("not slowed")
+        };
         assert!(some < more && more <= DELAY_MAX);
         assert!(matches!(at(275, 0), Pressure::Slow(_)));
         assert_eq!(at(300, 0), Pressure::Stop);

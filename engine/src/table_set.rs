@@ -75,8 +75,7 @@ impl TableHandle {
         if let Some(table) = core.table.get() {
             return Ok(table);
         }
-        let identity =
-            FileIdentity { database_id: core.opener.database_id, file_number: self.meta.number };
+        let identity = FileIdentity { database_id: core.opener.database_id, file_number: self.meta.number };
         let options = ReadOptions::default()
             .access(core.opener.access)
             .cache(Arc::clone(&core.opener.cache))

@@ -177,7 +177,11 @@ impl Inner {
         match ledger {
             Some(ledger) if ledger.edit_number == expected.edit_number && ledger != expected => {
                 let path = self.core.directory.join(vlog::LEDGER_FILE_NAME);
-                Err(Error::corruption(&path, 0, "it disagrees with the manifest edit that it is stamped with"))
+                Err(Error::corruption(
+                    &path,
+                    0,
+                    "it disagrees with the manifest edit that it is stamped with",
+                ))
             }
             _ => Ok(()),
         }
@@ -185,7 +189,8 @@ impl Inner {
 
     /// True when the manifest has not moved on since `state` was read.
     fn is_quiet(&self, state: &manifest::State) -> bool {
-        let now = self.core.structure.as_ref().map(|structure| structure.lock().manifest.state().edit_number());
+        let now =
+            self.core.structure.as_ref().map(|structure| structure.lock().manifest.state().edit_number());
         now == Some(state.edit_number())
     }
 }

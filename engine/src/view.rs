@@ -92,7 +92,13 @@ impl View {
     ///
     /// # Errors
     /// Damage, or the system's.
-    pub(crate) fn load(&self, directory: &Path, pointer: &ValuePointer, user_key: &[u8], version: Version) -> Result<Bytes> {
+    pub(crate) fn load(
+        &self,
+        directory: &Path,
+        pointer: &ValuePointer,
+        user_key: &[u8],
+        version: Version,
+    ) -> Result<Bytes> {
         self.segment(directory, pointer.segment)?.segment()?.get(pointer, user_key, version)
     }
 

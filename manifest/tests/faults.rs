@@ -62,10 +62,6 @@ impl Run {
     }
 }
 
-fn changes() -> Vec<Operation> {
-    Operation::ALL.into_iter().filter(|operation| Operations::CHANGES.contains(*operation)).collect()
-}
-
 #[test]
 fn any_failing_operation_leaves_the_state_with_or_without_the_edit() {
     let mut halts = 0;
@@ -124,7 +120,6 @@ fn any_failing_operation_leaves_the_state_with_or_without_the_edit() {
         }
     }
     assert!(halts > 20 && survived > 10, "{halts} {survived}");
-    assert!(changes().len() > 4);
 }
 
 /// No rewrite is possible, yet edits go on; and the rewrite is made up for later.
@@ -134,12 +129,11 @@ fn a_rewrite_without_space_falls_back_to_appending() {
         let mut run = Run::new();
         let fault = Fault::new(FaultKind::NoSpace).on(operation).path_ends_with(".tmp").times(Times::Forever);
         run.fault.inject(fault);
-        for _ in 0..30 {
+        while run.fault.fired() < 2 {
             let (after, result) = run.commit();
             result.unwrap();
             assert_eq!(run.on_disk(), after);
         }
-        assert!(run.fault.fired() > 0, "{operation:?}");
         let grown = run.manifest.byte_len();
         run.fault.clear();
         while run.manifest.byte_len() >= grown {

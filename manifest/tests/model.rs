@@ -29,10 +29,7 @@ fn live_state_and_replay_agree_with_the_oracle() {
     }
     // The generator must keep both sides busy, or the test proves little.
     let all = SEEDS as usize * STEPS;
-    assert!(
-        accepted > all / 2 && refused > all / 5 && rewrites > all / 20,
-        "{accepted} {refused} {rewrites}"
-    );
+    assert!(accepted > all / 2 && refused > all / 5 && rewrites > 100, "{accepted} {refused} {rewrites}");
 }
 
 fn run(seed: u64) -> (usize, usize, usize) {

@@ -50,7 +50,7 @@ pub(crate) fn equal_lanes(a: u64, b: u64) -> u64 {
     !(((difference & LOW_BITS) + LOW_BITS) | difference | LOW_BITS)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

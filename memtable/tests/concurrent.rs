@@ -3,6 +3,8 @@
 //! version what must be there. It aims at the newest published key, where the tree is changing, and now and then
 //! walks everything in both directions. Memory comes from a pool, so most rounds run on used memory.
 
+#![cfg(not(loom))]
+
 use std::sync::Arc;
 
 use base::{Cursor, Entry, InternalKey, SharedVersion, Version};

@@ -1,6 +1,8 @@
 //! Goal: mistakes that were made once on the way to this structure are not made again. Method: one test each, with
 //! the input that showed it. (The one that needs two threads is in `concurrent.rs`.)
 
+#![cfg(not(loom))]
+
 mod support;
 
 use std::sync::Arc;

@@ -2,6 +2,8 @@
 //! key spaces made to be hard: long common prefixes, prefixes of each other, zero bytes, many versions, huge
 //! keys and values; with changes of direction at any step.
 
+#![cfg(not(loom))]
+
 mod support;
 
 use std::sync::Arc;

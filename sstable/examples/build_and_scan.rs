@@ -1,9 +1,12 @@
 //! Builds two tables of plain keys, reads them, and merges them into a third: the crate as a file format of its own.
 
+use std::cmp::Ordering;
+
 use sstable::{BuildOptions, Builder, Table};
 
 fn main() -> base::Result<()> {
-    let directory = tempfile::tempdir().map_err(|error| base::Error::io("create", "a directory".as_ref(), error))?;
+    let directory =
+        tempfile::tempdir().map_err(|error| base::Error::io("create", "a directory".as_ref(), error))?;
     let path = |name: &str| directory.path().join(name);
 
     let mut builder = Builder::create(path("born.sst"), BuildOptions::default())?;
@@ -37,25 +40,26 @@ fn main() -> base::Result<()> {
 
 /// Writes both tables, in order, to `output`; on equal keys the left one wins.
 fn merge(left: &Table, right: &Table, mut output: Builder) -> base::Result<()> {
-    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
+    let (mut left, mut right) = (left.iter(), right.iter());
+    let (mut next_left, mut next_right) = (left.next().transpose()?, right.next().transpose()?);
     loop {
-        let key = |item: Option<&base::Result<sstable::Item>>| match item {
-            Some(Ok(item)) => Some(item.key().to_vec()),
-            Some(Err(_)) | None => None,
+        let order = match (&next_left, &next_right) {
+            (Some(left), Some(right)) => left.key().cmp(right.key()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => break,
         };
-        let (left_key, right_key) = (key(left.peek()), key(right.peek()));
-        let take_left = match (&left_key, &right_key) {
-            (Some(left_key), Some(right_key)) => left_key <= right_key,
-            (Some(_), None) => true,
-            (None, _) => left.peek().is_some(),
-        };
-        if left_key.is_some() && left_key == right_key {
-            right.next().transpose()?;
+        let mut taken = None;
+        if order.is_ge() {
+            taken = std::mem::replace(&mut next_right, right.next().transpose()?);
         }
-        let next = if take_left { left.next() } else { right.next() };
-        match next.transpose()? {
-            Some(item) => output.insert(item.key(), item.value().map_or(&[][..], |value| value))?,
-            None => break,
+        if order.is_le() {
+            taken = std::mem::replace(&mut next_left, left.next().transpose()?);
+        }
+        if let Some(item) = taken
+            && let Some(value) = item.value()
+        {
+            output.insert(item.key(), value)?;
         }
     }
     output.finish()?;

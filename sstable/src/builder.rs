@@ -123,7 +123,9 @@ impl Builder {
         check_limit("key length in bytes", key.user_key.len(), MAX_KEY_BYTES)?;
         let entry_len = entry.encoded_len();
         check_limit("entry length in bytes", entry_len, MAX_ENTRY_BYTES)?;
-        if !self.block.is_empty() && self.block.byte_len_with(key.user_key, entry_len) > self.options.block_bytes {
+        if !self.block.is_empty()
+            && self.block.byte_len_with(key.user_key, entry_len) > self.options.block_bytes
+        {
             self.flush_block()?;
         }
         let is_new_key = is_first || key.user_key != self.last.user_key;
@@ -237,6 +239,7 @@ fn check_limit(what: &'static str, got: usize, limit: usize) -> Result<()> {
 
 #[cold]
 fn out_of_order(before: InternalKey<'_>, got: InternalKey<'_>) -> Error {
-    let show = |key: InternalKey<'_>| format!("\"{}\" at version {}", key.user_key.escape_ascii(), key.version);
+    let show =
+        |key: InternalKey<'_>| format!("\"{}\" at version {}", key.user_key.escape_ascii(), key.version);
     Error::invalid("order of keys", format!("{} was added after {}", show(got), show(before)))
 }

@@ -31,7 +31,11 @@ impl crate::Table {
         let properties = self.properties();
         writeln!(out, "table {}, {} bytes", self.path().display(), self.file_bytes())?;
         let header = &parts.header;
-        writeln!(out, "  format version {}, file number {}", header.format_version, header.identity.file_number)?;
+        writeln!(
+            out,
+            "  format version {}, file number {}",
+            header.format_version, header.identity.file_number
+        )?;
         writeln!(out, "  keys \"{}\"", self.smallest().escape_ascii())?;
         writeln!(out, "    to \"{}\"", self.largest().escape_ascii())?;
         writeln!(

@@ -164,7 +164,7 @@ mod tests {
             targets in proptest::collection::vec(
                 proptest::collection::vec(prop_oneof![Just(0u8), Just(255), any::<u8>()], 0..12), 20),
         ) {
-            let version = |at: usize| if exact && at % 3 == 0 { Version(5) } else { Version::MAX };
+            let version = |at: usize| if exact && at.is_multiple_of(3) { Version(5) } else { Version::MAX };
             let keys: Vec<Vec<u8>> = keys.into_iter().map(|key| [prefix.as_slice(), &key].concat()).collect();
             let mut fences = Fences::default();
             for (at, key) in keys.iter().enumerate() {

@@ -246,7 +246,7 @@ mod tests {
             let admits = |handle: &Handle, number: u64| {
                 let raw = &written[handle.offset as usize..][..handle.sealed_bytes as usize - 16];
                 let (lines, rest) = raw.as_chunks::<LINE_BYTES>();
-                assert!(rest.is_empty() && handle.offset % FILTER_ALIGNMENT == 0);
+                assert!(rest.is_empty() && handle.offset.is_multiple_of(FILTER_ALIGNMENT));
                 let hash = key_hash(&key(number));
                 line_contains(&lines[line_of(hash, lines.len())], hash, probes)
             };

@@ -168,7 +168,9 @@ impl Footer {
         if end.bytes(MAGIC.len(), "footer magic").map_err(read)? != MAGIC {
             return Err(damaged("there is no footer: the file was cut or never finished"));
         }
-        if end.u64("footer checksum").map_err(read)? != seeded_hash(checked, place_seed(header.seed(), offset)) {
+        if end.u64("footer checksum").map_err(read)?
+            != seeded_hash(checked, place_seed(header.seed(), offset))
+        {
             return Err(damaged("footer checksum differs"));
         }
         if offset.checked_add(FOOTER_BYTES as u64) != Some(file_bytes) {

@@ -199,7 +199,8 @@ impl Index {
                 continue;
             }
             let raw = source.read(partition.handle)?;
-            let entries = read_entries(&raw, false).map_err(|error| source.damaged(partition.handle, error))?;
+            let entries =
+                read_entries(&raw, false).map_err(|error| source.damaged(partition.handle, error))?;
             if blocks != first {
                 return Err(damaged("a partition does not begin where the one before it ends"));
             }
@@ -273,7 +274,12 @@ impl Index {
     }
 
     /// Data block number `ordinal`; `None` past the last one.
-    pub(crate) fn block(&self, source: &Source, ordinal: usize, last: &mut LastPartition) -> Result<Option<Unit>> {
+    pub(crate) fn block(
+        &self,
+        source: &Source,
+        ordinal: usize,
+        last: &mut LastPartition,
+    ) -> Result<Option<Unit>> {
         if ordinal >= self.block_count {
             return Ok(None);
         }
@@ -296,7 +302,10 @@ impl Index {
         let layout = Layout::parse(&raw).map_err(damaged)?;
         let number = ordinal.saturating_sub(first_block);
         if number >= layout.count() {
-            return Err(damaged(Malformed { offset: 0, what: "a partition has fewer blocks than the top index says" }));
+            return Err(damaged(Malformed {
+                offset: 0,
+                what: "a partition has fewer blocks than the top index says",
+            }));
         }
         self.partition_unit(&raw, layout, number, first_block).map(Some).map_err(damaged)
     }

@@ -2,7 +2,9 @@
 
 use std::ops::Bound;
 
-use base::{Cursor, InternalKey, KeyBounds, Payload, Result, SharedEntry, SharedPayload, UnixSeconds, Version};
+use base::{
+    Cursor, InternalKey, KeyBounds, Payload, Result, SharedEntry, SharedPayload, UnixSeconds, Version,
+};
 use bytes::Bytes;
 
 use crate::{Table, TableCursor};

@@ -183,7 +183,8 @@ impl PropertiesSection {
         put(tag::SMALLEST, &self.smallest);
         put(tag::LARGEST, &self.largest);
         let mut properties = self.properties.clone();
-        for (tag, at) in [(tag::MIN_EXPIRY, properties.min_expiry), (tag::MAX_EXPIRY, properties.max_expiry)] {
+        for (tag, at) in [(tag::MIN_EXPIRY, properties.min_expiry), (tag::MAX_EXPIRY, properties.max_expiry)]
+        {
             if let Some(at) = at {
                 put_number(&mut out, tag, at.0);
             }

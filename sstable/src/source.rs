@@ -133,7 +133,11 @@ impl Source {
     /// Damage inside the unit that `handle` points to.
     #[cold]
     pub(crate) fn damaged(&self, handle: Handle, error: Malformed) -> Error {
-        Error::corruption(self.path(), handle.offset, format!("{} ({} bytes into it)", error.what, error.offset))
+        Error::corruption(
+            self.path(),
+            handle.offset,
+            format!("{} ({} bytes into it)", error.what, error.offset),
+        )
     }
 
     #[cold]

@@ -270,7 +270,8 @@ fn read_properties(source: &Source, footer: &Footer) -> Result<PropertiesSection
 /// How many data blocks and index partitions there are, once that is known to be possible.
 fn check_unit_count(source: &Source, properties: &Properties) -> Result<usize> {
     let most = source.file_bytes() / TRAILER_BYTES as u64;
-    let units = properties.block_count.checked_add(properties.index_partitions).filter(|units| *units <= most);
+    let units =
+        properties.block_count.checked_add(properties.index_partitions).filter(|units| *units <= most);
     units.and_then(|units| usize::try_from(units).ok()).ok_or_else(|| {
         Error::corruption(source.path(), 0, "the properties claim more blocks than the file can hold")
     })

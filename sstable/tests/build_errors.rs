@@ -22,7 +22,10 @@ fn keys_must_rise_and_a_refused_one_changes_nothing() {
         assert!(matches!(error, Error::InvalidArgument { what: "order of keys", .. }), "{error}");
     }
     builder.add(key(b"b", 4), &Entry::tombstone()).unwrap();
-    assert!(builder.insert(b"b", b"still not above").is_ok(), "version 0 is below version 4 and so comes after it");
+    assert!(
+        builder.insert(b"b", b"still not above").is_ok(),
+        "version 0 is below version 4 and so comes after it"
+    );
     assert!(builder.insert(b"b", b"again").is_err());
     let table = Table::from_bytes(builder.finish_bytes().unwrap(), ReadOptions::default()).unwrap();
     table.verify().unwrap();

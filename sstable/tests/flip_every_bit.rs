@@ -1,6 +1,8 @@
 //! Goal: damage gives an error or the same data, never other data, a panic or an early end.
 //! Method: flip every bit of small tables, cut them at every length, and read them in every way.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
+
 use base::{Compression, Cursor, Entry, InternalKey, UnixSeconds, ValuePointer, Version};
 use bytes::Bytes;
 use sstable::{BlockCache, BuildOptions, Builder, ReadOptions, Table, TableAccess};

@@ -2,6 +2,8 @@
 //! Method: random entries (shared prefixes, versions, tombstones, pointers, expiries) go into a table with random
 //! options and into a sorted vector; every read must agree with the vector.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -52,8 +54,11 @@ impl Stored {
 fn any_key() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         vec(prop_oneof![Just(b'a'), Just(b'b'), Just(0), Just(255)], 0..7),
-        vec(prop_oneof![Just(b'a'), Just(b'b')], 0..4)
-            .prop_map(|end| [b"a long beginning that many share/".as_slice(), &end].concat()),
+        vec(prop_oneof![Just(b'a'), Just(b'b')], 0..4).prop_map(|end| [
+            b"a long beginning that many share/".as_slice(),
+            &end
+        ]
+        .concat()),
         vec(any::<u8>(), 0..12),
     ]
 }
@@ -153,8 +158,9 @@ fn any_step() -> impl Strategy<Value = Step> {
 fn model_step(entries: &[Stored], at: Option<usize>, step: &Step) -> Option<usize> {
     let inside = |at: usize| (at < entries.len()).then_some(at);
     let seek = |target: InternalKey<'_>| inside(entries.partition_point(|stored| stored.internal() < target));
-    let seek_back =
-        |target: InternalKey<'_>| entries.partition_point(|stored| stored.internal() <= target).checked_sub(1);
+    let seek_back = |target: InternalKey<'_>| {
+        entries.partition_point(|stored| stored.internal() <= target).checked_sub(1)
+    };
     match step {
         Step::First => inside(0),
         Step::Last => entries.len().checked_sub(1),

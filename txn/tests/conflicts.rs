@@ -87,10 +87,10 @@ impl Pair {
             .clone()
             .unwrap()
             .and_then(|checked| self.real.admit(&transaction.reads, &checked, self.next, &keys));
-        let lost_to: Vec<Version> = self
-            .commits
+        let later = self.commits.partition_point(|(version, _)| *version <= transaction.read_version);
+        let candidates = if transaction.reads.is_empty() { &[] } else { &self.commits[later..] };
+        let lost_to: Vec<Version> = candidates
             .iter()
-            .filter(|(version, _)| *version > transaction.read_version && !transaction.reads.is_empty())
             .filter(|(_, keys)| keys.iter().any(|key| transaction.has_read(key)))
             .map(|(version, _)| *version)
             .collect();

@@ -1,5 +1,6 @@
 //! Goal: every value is read back by its pointer, from a log that grows, by position, from a map, and after a move.
 //! Method: random values among commits against a plain list; all lengths at which the code takes another path.
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::path::Path;
 use std::sync::Arc;

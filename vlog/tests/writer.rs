@@ -1,4 +1,5 @@
 //! Goal: a segment is there, whole and synced, or not at all. Method: finish it, drop it, and let its disk refuse.
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::path::Path;
 use std::sync::Arc;

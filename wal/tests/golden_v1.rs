@@ -1,5 +1,6 @@
 //! Goal: format version 1 never changes. Method: a log of all kinds of entries is written anew and compared with the
 //! one that was stored, byte for byte; the stored one is read back.
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::path::Path;
 
@@ -11,8 +12,10 @@ use wal::{Batch, Reader};
 
 const GOLDEN: &[u8] = include_bytes!("golden/000042.v1.wal");
 
+type Writes = Vec<(&'static [u8], Entry<'static>)>;
+
 /// In the order of the file.
-fn commits() -> Vec<(Stamp, Vec<(&'static [u8], Entry<'static>)>)> {
+fn commits() -> Vec<(Stamp, Writes)> {
     let pointer = wal::relative_pointer(4104, 4097, 4040);
     let marked = Entry {
         user_meta: 0x5a,

@@ -29,7 +29,7 @@ pub use fault::{Fault, FaultKind, FaultVfs, Filter, Operation, Operations, Times
 pub use mem::MemVfs;
 pub use os::OsVfs;
 #[cfg(any(test, feature = "test-util"))]
-pub use sim::{Budget, Image, Images, Profile, Recording, SimVfs};
+pub use sim::{CrashProfile, Image, ImageBudget, Images, Recording, SimVfs};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use manifest::Edit;
 
 use super::pick::Plan;
 use super::split::split;
-use crate::flush::{compression_of, copy_retained};
 use crate::core::Core;
+use crate::flush::{compression_of, copy_retained};
 use crate::inner::Inner;
 use crate::output::{Output, OutputShape, OutputWriter, abandon};
 use crate::read::{LevelCursor, MergeCursor, Source};
@@ -195,7 +195,9 @@ impl Part {
         let mut merge = Bounded { merge: MergeCursor::new(self.sources()?), end: &self.bounds };
         match &self.bounds.start {
             Bound::Unbounded => merge.merge.first()?,
-            Bound::Included(start) | Bound::Excluded(start) => merge.merge.seek(InternalKey::first_of(start))?,
+            Bound::Included(start) | Bound::Excluded(start) => {
+                merge.merge.seek(InternalKey::first_of(start))?
+            }
         }
         let keep = core.options.keep_versions;
         copy_retained(&mut merge, &self.retention, keep, |key| self.may_hold_older(key), &mut writer)?;

@@ -102,7 +102,8 @@ mod tests {
     use base::UnixSeconds;
 
     fn judge_all(retain: &mut Retain<'_>, versions: &[(u64, Entry<'_>)], older: bool) -> Vec<Verdict> {
-        let judge = |(version, entry): &(u64, Entry<'_>)| retain.judge(b"k", Version(*version), entry, || older);
+        let judge =
+            |(version, entry): &(u64, Entry<'_>)| retain.judge(b"k", Version(*version), entry, || older);
         versions.iter().map(judge).collect()
     }
 

@@ -27,7 +27,8 @@ impl Targets {
         while base_level > 1 && size > options.base_level_bytes {
             size /= options.level_size_multiplier;
             base_level -= 1;
-            level_bytes[base_level] = size.max(options.base_level_bytes / options.level_size_multiplier).max(1);
+            level_bytes[base_level] =
+                size.max(options.base_level_bytes / options.level_size_multiplier).max(1);
         }
         let first_in_use = (1..LEVELS).find(|level| sizes[*level] > 0).unwrap_or(last);
         Self { base_level: base_level.min(first_in_use), level_bytes }
@@ -39,8 +40,7 @@ mod tests {
     use super::*;
 
     fn targets(sizes: [u64; LEVELS]) -> Targets {
-        let options =
-            Options { base_level_bytes: 100, level_size_multiplier: 10, ..Options::default() };
+        let options = Options { base_level_bytes: 100, level_size_multiplier: 10, ..Options::default() };
         Targets::new(&sizes, &options)
     }
 

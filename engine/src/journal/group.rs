@@ -64,7 +64,8 @@ impl Journal {
             at += commit.prepared.log_bytes() as u64;
         }
         // From here on the log holds something that is not durable, whether or not the write succeeds.
-        let dirty = leader.unsynced.iter().any(|known| known.generation.id == active.id && known.is_vlog == is_vlog);
+        let dirty =
+            leader.unsynced.iter().any(|known| known.generation.id == active.id && known.is_vlog == is_vlog);
         if !dirty {
             leader.unsynced.push(Unsynced { generation: Arc::clone(active), is_vlog });
         }

@@ -72,7 +72,9 @@ pub(crate) fn prepare<'a>(
             }
             Payload::Inline(value) => memory_bytes += value.len(),
             Payload::Tombstone => {}
-            Payload::Separated(_) => return Err(Error::invalid("value", "a write cannot hold a value pointer")),
+            Payload::Separated(_) => {
+                return Err(Error::invalid("value", "a write cannot hold a value pointer"));
+            }
         }
         entries.push((key, entry));
     }

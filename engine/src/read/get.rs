@@ -73,7 +73,8 @@ fn find(view: &View, user_key: &[u8], at: Version) -> Result<Option<SharedEntry>
                     return Ok(Some(found));
                 }
             }
-        } else if let Some(table) = TableSet::find_in_level(level, user_key).and_then(|found| level.get(found))
+        } else if let Some(table) =
+            TableSet::find_in_level(level, user_key).and_then(|found| level.get(found))
             && let Some(found) = table.table()?.get_hashed(user_key, hash, at)?
         {
             return Ok(Some(found));

@@ -8,8 +8,8 @@ mod source;
 
 pub use get::Found;
 pub(crate) use get::get;
-pub(crate) use merge::MergeCursor;
-pub use scan::{ScanItem, ScanOptions};
-pub(crate) use scan::{Scan, ScanHost};
 pub(crate) use level_cursor::LevelCursor;
+pub(crate) use merge::MergeCursor;
+pub(crate) use scan::{Scan, ScanHost};
+pub use scan::{ScanItem, ScanOptions};
 pub(crate) use source::Source;

@@ -93,7 +93,8 @@ pub(crate) fn merge_of(view: &View, bounds: &KeyBounds) -> Result<MergeCursor<So
             sources.push(Source::Memtable(memtable.cursor()));
         }
     }
-    let inside = |smallest: &[u8], largest: &[u8]| bounds.admits_end(smallest) && bounds.admits_start(largest);
+    let inside =
+        |smallest: &[u8], largest: &[u8]| bounds.admits_end(smallest) && bounds.admits_start(largest);
     for (index, level) in view.tables.levels.iter().enumerate() {
         let mut tables = level.iter().filter(|table| inside(&table.meta.smallest, &table.meta.largest));
         if index == 0 {
@@ -127,7 +128,10 @@ impl Scan {
     }
 
     /// Ends the scan at the first error, so that a caller who goes on is not shown a gap.
-    fn guarded(&mut self, step: impl FnOnce(&mut Self) -> Result<Option<ScanItem>>) -> Result<Option<ScanItem>> {
+    fn guarded(
+        &mut self,
+        step: impl FnOnce(&mut Self) -> Result<Option<ScanItem>>,
+    ) -> Result<Option<ScanItem>> {
         if self.finished {
             return Ok(None);
         }

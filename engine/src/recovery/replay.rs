@@ -31,7 +31,8 @@ pub(crate) fn replay(
 ) -> Result<()> {
     let mut writer = memtable.writer();
     for (log_index, index, payload) in &sequence.commits {
-        let Some((log, commit)) = logs.get(*log_index).and_then(|log| Some((log, log.commits.get(*index)?))) else {
+        let Some((log, commit)) = logs.get(*log_index).and_then(|log| Some((log, log.commits.get(*index)?)))
+        else {
             continue;
         };
         let damaged = |what: &'static str| Error::corruption(&log.path, commit.located.offset, what);

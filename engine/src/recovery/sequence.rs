@@ -31,7 +31,8 @@ pub(crate) struct Sequence {
 pub(crate) fn sequence(logs: &[LogSurvey], flushed: u64) -> Result<Sequence> {
     let mut order: Vec<(u64, usize, usize)> = Vec::new();
     for (log_index, log) in logs.iter().enumerate() {
-        let numbered = log.commits.iter().enumerate().map(|(index, commit)| (commit.number(), log_index, index));
+        let numbered =
+            log.commits.iter().enumerate().map(|(index, commit)| (commit.number(), log_index, index));
         order.extend(numbered.filter(|(number, ..)| *number > flushed));
     }
     order.sort_unstable();
@@ -47,7 +48,8 @@ pub(crate) fn sequence(logs: &[LogSurvey], flushed: u64) -> Result<Sequence> {
     let mut ended_by = None;
     let mut last_version = 0;
     for (number, log_index, index) in order {
-        let Some((log, commit)) = logs.get(log_index).and_then(|log| Some((log, log.commits.get(index)?))) else {
+        let Some((log, commit)) = logs.get(log_index).and_then(|log| Some((log, log.commits.get(index)?)))
+        else {
             continue;
         };
         if number != found.last + 1 {
@@ -88,7 +90,8 @@ fn read_commit(log: &LogSurvey, commit: &CommitRecord, check_values: bool) -> Re
 /// The error for a durable commit that no log holds: names the log that ends where it should go on.
 fn missing(logs: &[LogSurvey], number: u64, mark: u64) -> Error {
     let ends_before = |log: &&LogSurvey| log.commits.last().is_none_or(|commit| commit.number() < number);
-    let suspect = logs.iter().filter(ends_before).max_by_key(|log| log.commits.last().map(CommitRecord::number));
+    let suspect =
+        logs.iter().filter(ends_before).max_by_key(|log| log.commits.last().map(CommitRecord::number));
     let what = format!("commit {number} is missing, although everything up to {mark} was durable");
     match suspect.or(logs.first()) {
         Some(log) => Error::corruption(&log.path, log.end, what),

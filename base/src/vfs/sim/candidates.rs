@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::images::{Budget, Slot, Unit};
+use super::images::{ImageBudget, Slot, Unit};
 use super::inode::InodeId;
 use crate::checksum::seeded_hash;
 
@@ -42,6 +42,7 @@ const RENAMES: u32 = 2;
 const REMOVES: u32 = 4;
 const LENGTHS: u32 = 8;
 const SECTORS: u32 = 16;
+const ALL_KINDS: u32 = CREATES | RENAMES | REMOVES | LENGTHS | SECTORS;
 
 fn kind(unit: &Unit) -> u32 {
     match unit {
@@ -60,7 +61,7 @@ fn is_name(unit: &Unit) -> bool {
 }
 
 /// The candidates within `budget`, the most telling first.
-pub(super) fn enumerate(slots: &[Slot], budget: &Budget) -> Vec<Candidate> {
+pub(super) fn enumerate(slots: &[Slot], budget: &ImageBudget) -> Vec<Candidate> {
     let combinations =
         slots.iter().try_fold(1_u64, |product, slot| product.checked_mul(slot.versions.len() as u64 + 1));
     if let Some(all) = combinations.filter(|all| *all <= budget.exhaustive_up_to) {
@@ -79,11 +80,7 @@ pub(super) fn enumerate(slots: &[Slot], budget: &Budget) -> Vec<Candidate> {
 }
 
 fn by_kind_and_file(slots: &[Slot]) -> Vec<Candidate> {
-    let mut candidates: Vec<Candidate> = (0..CREATES | RENAMES | REMOVES | LENGTHS | SECTORS)
-        .chain([CREATES | RENAMES | REMOVES | LENGTHS | SECTORS])
-        .rev()
-        .map(Candidate::Kinds)
-        .collect();
+    let mut candidates: Vec<Candidate> = (0..=ALL_KINDS).rev().map(Candidate::Kinds).collect();
     candidates.extend([Candidate::Header { kept: true }, Candidate::Header { kept: false }]);
     let files = files(slots);
     candidates.extend((0..1 << files.len().min(SEPARATE_FILES)).map(Candidate::Files));

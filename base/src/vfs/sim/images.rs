@@ -11,13 +11,13 @@ use xxhash_rust::xxh3::Xxh3;
 use super::candidates::{Candidate, Choice, enumerate};
 use super::content::Content;
 use super::inode::{Change, Inode, InodeId, SECTOR_BYTES};
-use super::state::{NameChangeKind, Names, Profile, State};
+use super::state::{CrashProfile, NameChangeKind, Names, State};
 use crate::checksum::{content_hash, seeded_hash};
 use crate::vfs::MemVfs;
 
 /// How many images of one crash point to look at.
 #[derive(Clone, Debug)]
-pub struct Budget {
+pub struct ImageBudget {
     /// When there are at most so many combinations, all are taken.
     pub exhaustive_up_to: u64,
     /// Else at most so many choices, each with up to three fillings of what was never written.
@@ -31,7 +31,7 @@ pub struct Budget {
     pub only_new: bool,
 }
 
-impl Default for Budget {
+impl Default for ImageBudget {
     /// All of up to 4096 combinations, else at most 4096 choices.
     fn default() -> Self {
         Self { exhaustive_up_to: 4096, at_most: 4096, random: 64, seed: 0, only_new: false }
@@ -92,7 +92,7 @@ enum Fill {
 #[derive(Debug)]
 pub(super) struct Pending {
     state: Arc<State>,
-    profile: Profile,
+    profile: CrashProfile,
     slots: Vec<Slot>,
     /// How many slots are of names; they come first.
     name_slots: usize,
@@ -101,10 +101,10 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn new(state: Arc<State>) -> Arc<Self> {
-        Self::new_for(state, Profile::Strict)
+        Self::new_for(state, CrashProfile::Strict)
     }
 
-    pub(super) fn new_for(state: Arc<State>, profile: Profile) -> Arc<Self> {
+    pub(super) fn new_for(state: Arc<State>, profile: CrashProfile) -> Arc<Self> {
         let mut slots = name_slots(&state, profile);
         let name_slots = slots.len();
         let mut slots_of = BTreeMap::new();
@@ -215,9 +215,9 @@ impl Pending {
     /// Fillings other than zeros that this disk could show.
     fn other_fills(&self) -> Vec<Fill> {
         match (self.profile, &self.state.stale) {
-            (Profile::Ext4Like, _) => Vec::new(),
-            (Profile::Strict, None) => vec![Fill::Garbage],
-            (Profile::Strict, Some(_)) => vec![Fill::Stale, Fill::Garbage],
+            (CrashProfile::Ext4Like, _) => Vec::new(),
+            (CrashProfile::Strict, None) => vec![Fill::Garbage],
+            (CrashProfile::Strict, Some(_)) => vec![Fill::Stale, Fill::Garbage],
         }
     }
 
@@ -248,7 +248,7 @@ impl Pending {
     }
 }
 
-fn name_slots(state: &State, profile: Profile) -> Vec<Slot> {
+fn name_slots(state: &State, profile: CrashProfile) -> Vec<Slot> {
     let versions = state.pending_names.iter().enumerate().map(|(index, change)| {
         let unit = match change.kind {
             NameChangeKind::Create(_) => Unit::Create,
@@ -258,8 +258,10 @@ fn name_slots(state: &State, profile: Profile) -> Vec<Slot> {
         (unit, PendingVersion { op: change.op, index })
     });
     match profile {
-        Profile::Strict => versions.map(|(unit, version)| Slot { unit, versions: vec![version] }).collect(),
-        Profile::Ext4Like => {
+        CrashProfile::Strict => {
+            versions.map(|(unit, version)| Slot { unit, versions: vec![version] }).collect()
+        }
+        CrashProfile::Ext4Like => {
             let versions: Vec<PendingVersion> = versions.map(|(_, version)| version).collect();
             let slot = Slot { unit: Unit::NamesInOrder, versions };
             if slot.versions.is_empty() { Vec::new() } else { vec![slot] }
@@ -349,7 +351,7 @@ pub struct Images {
 }
 
 impl Images {
-    pub(super) fn new(pending: Arc<Pending>, budget: &Budget, new_only: Option<usize>) -> Self {
+    pub(super) fn new(pending: Arc<Pending>, budget: &ImageBudget, new_only: Option<usize>) -> Self {
         let candidates = enumerate(&pending.slots, budget).into_iter();
         Self {
             pending,

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! # use std::path::Path;
-//! # use base::vfs::{Budget, Profile, SimVfs, Vfs};
+//! # use base::vfs::{ImageBudget, CrashProfile, SimVfs, Vfs};
 //! let vfs = SimVfs::new();
 //! let file = vfs.create(Path::new("log")).unwrap();
 //! file.write_all_at(0, b"record").unwrap();
@@ -15,7 +15,7 @@
 //!
 //! let recording = vfs.recording();
 //! for k in recording.crash_points() {
-//!     for image in recording.images(k, Profile::Strict, &Budget::default()) {
+//!     for image in recording.images(k, CrashProfile::Strict, &ImageBudget::default()) {
 //!         let acknowledged = recording.notes(k).contains(&1);
 //!         let kept = image.into_mem().exists(Path::new("log")).unwrap();
 //!         assert!(kept || !acknowledged);
@@ -23,7 +23,7 @@
 //! }
 //! ```
 //!
-//! The model, in short ([`state`] has the rules): content is kept or lost in sectors of 512 bytes, each on its own, until
+//! The model, in short (`state.rs` has the rules): content is kept or lost in sectors of 512 bytes, each on its own, until
 //! the file is synced; a length is kept or lost apart from the content; a name until its directory is synced. Creating
 //! directories is durable at once, as [`Vfs::create_dir_all`] promises.
 
@@ -47,9 +47,9 @@ use self::state::State;
 use super::{Access, File, FileLock, LockKind, MemVfs, Vfs};
 use crate::Result;
 
-pub use self::images::{Budget, Image, Images};
+pub use self::images::{Image, ImageBudget, Images};
 pub use self::recording::Recording;
-pub use self::state::Profile;
+pub use self::state::CrashProfile;
 
 /// A file system in memory that records every change. Clones share it.
 #[derive(Clone, Debug)]
@@ -102,7 +102,7 @@ impl SimVfs {
     fn continuing(initial: Arc<State>, ops: Vec<Op>) -> Self {
         let mut last = State::clone(&initial);
         for op in &ops {
-            last.apply(op, Profile::Strict);
+            last.apply(op, CrashProfile::Strict);
         }
         let next_inode = last.next_inode();
         let pending = images::Pending::new(Arc::new(last));

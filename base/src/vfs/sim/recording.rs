@@ -8,9 +8,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::SimVfs;
-use super::images::{Budget, Image, Images, Pending};
+use super::images::{Image, ImageBudget, Images, Pending};
 use super::inode::InodeId;
-use super::state::{Profile, State};
+use super::state::{CrashProfile, State};
 
 /// One recorded operation. Reads leave nothing behind and are not recorded.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct Recording {
     initial: Arc<State>,
     ops: Arc<[Op]>,
     /// Where the last question left off.
-    replayed: Mutex<Option<(Profile, Arc<State>)>>,
+    replayed: Mutex<Option<(CrashProfile, Arc<State>)>>,
 }
 
 impl Clone for Recording {
@@ -82,7 +82,7 @@ impl Recording {
 
     /// What a power cut after `k` could have left: all of it when there is little, else a choice within `budget`.
     #[must_use]
-    pub fn images(&self, k: usize, profile: Profile, budget: &Budget) -> Images {
+    pub fn images(&self, k: usize, profile: CrashProfile, budget: &ImageBudget) -> Images {
         let newest = k.checked_sub(1).and_then(|at| self.ops.get(at).map(|op| (at, op)));
         let new_only = match newest {
             // After these, all that is possible was possible before, or they change what is durable at once.
@@ -97,7 +97,7 @@ impl Recording {
     /// What is there when the process dies after `k` and the system lives on: everything written.
     #[must_use]
     pub fn kill_image(&self, k: usize) -> Image {
-        Pending::new(self.state(k, Profile::Strict)).everything()
+        Pending::new(self.state(k, CrashProfile::Strict)).everything()
     }
 
     /// The file system on which the next process starts when this one dies after `k` and the system lives on:
@@ -144,7 +144,7 @@ impl Recording {
     }
 
     /// The disk after `k`, continuing from the last question when that was earlier and of the same profile.
-    fn state(&self, k: usize, profile: Profile) -> Arc<State> {
+    fn state(&self, k: usize, profile: CrashProfile) -> Arc<State> {
         let mut replayed = self.replayed.lock();
         let mut state = match replayed.take() {
             Some((earlier, state)) if earlier == profile && state.position <= k => state,

@@ -1,6 +1,6 @@
 //! The simulated disk after the first operations of a recording: what is durable, and what is pending.
 //!
-//! Rules of [`Profile::Strict`], the contract of [`Vfs`](crate::vfs::Vfs):
+//! Rules of [`CrashProfile::Strict`], the contract of [`Vfs`](crate::vfs::Vfs):
 //! - Syncing a file makes its content and length durable, and not its name.
 //! - Syncing a directory makes the names inside it durable: created, renamed and removed ones. Until then each
 //!   such change is kept or lost on its own. A rename is atomic; one whose old name is not there, because its
@@ -8,7 +8,7 @@
 //! - Until the file is synced each sector is what it was at the last sync or after any write since. Lengths keep their
 //!   order among themselves. What a length adds without content reads as zeros, garbage, or as a removed file.
 //!
-//! [`Profile::Ext4Like`] differs: changes of names are kept in their order, in all directories together; syncing a
+//! [`CrashProfile::Ext4Like`] differs: changes of names are kept in their order, in all directories together; syncing a
 //! file makes its creation durable, and what came before; what a length adds without content reads as zeros.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ use crate::vfs::{MemVfs, parent};
 
 /// What the file system promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Profile {
+pub enum CrashProfile {
     /// No more than the contract of [`Vfs`](crate::vfs::Vfs): what every file system keeps.
     Strict,
     /// Names in order, and creation with the sync of the file: what common journaling file systems keep.
@@ -123,7 +123,7 @@ impl State {
     }
 
     /// Carries out the next operation of the recording.
-    pub(super) fn apply(&mut self, op: &Op, profile: Profile) {
+    pub(super) fn apply(&mut self, op: &Op, profile: CrashProfile) {
         let at = self.position;
         self.position += 1;
         match op {
@@ -145,7 +145,7 @@ impl State {
             Op::Allocate { inode, len } => self.change_file(*inode, |file| file.allocate(at, *len)),
             Op::Sync { inode } => {
                 self.change_file(*inode, Inode::sync);
-                if profile == Profile::Ext4Like {
+                if profile == CrashProfile::Ext4Like {
                     self.settle_creation(*inode);
                 }
             }
@@ -169,9 +169,9 @@ impl State {
         }
     }
 
-    fn sync_directory(&mut self, directory: &Path, profile: Profile) {
+    fn sync_directory(&mut self, directory: &Path, profile: CrashProfile) {
         match profile {
-            Profile::Strict => {
+            CrashProfile::Strict => {
                 for change in &mut self.pending_names {
                     change.waits_for.retain(|waiting| waiting != directory);
                 }
@@ -179,7 +179,7 @@ impl State {
                     self.pending_names.extract_if(.., |change| change.waits_for.is_empty()).collect();
                 self.settle(settled);
             }
-            Profile::Ext4Like => {
+            CrashProfile::Ext4Like => {
                 let concerns =
                     |change: &NameChange| change.waits_for.iter().any(|waiting| waiting == directory);
                 self.settle_through(self.pending_names.iter().rposition(concerns));

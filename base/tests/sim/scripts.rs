@@ -1,67 +1,13 @@
-//! Goal: the images of `SimVfs` are the disks that a power cut could have left, all of them where there are few, and no
-//! others. Method: small scripts whose outcomes are known by hand, and random scripts against plain models.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
+//! Small scripts whose outcomes are known by hand.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use base::vfs::{Access, Budget, File, Image, LockKind, MemVfs, Profile, Recording, SimVfs, Vfs};
-use proptest::prelude::*;
+use base::vfs::{Access, CrashProfile, Image, ImageBudget, LockKind, MemVfs, SimVfs, Vfs};
 
-const ROOT: &str = ".";
-const SECTOR: usize = 512;
-const BOTH: [Profile; 2] = [Profile::Strict, Profile::Ext4Like];
-
-type Files = BTreeMap<PathBuf, Vec<u8>>;
-
-fn create(vfs: &SimVfs, name: &str, data: &[u8]) -> Arc<dyn File> {
-    let file = vfs.create(Path::new(name)).unwrap();
-    file.write_all_at(0, data).unwrap();
-    file
-}
-
-fn durable(vfs: &SimVfs, name: &str, data: &[u8]) -> Arc<dyn File> {
-    let file = create(vfs, name, data);
-    file.sync().unwrap();
-    vfs.sync_dir(Path::new(ROOT)).unwrap();
-    file
-}
-
-fn files(image: Image) -> Files {
-    image.into_mem().snapshot()
-}
-
-/// All different images at the end of a recording.
-fn last_images(recording: &Recording, profile: Profile) -> BTreeSet<Files> {
-    recording.images(recording.len(), profile, &Budget::default()).map(files).collect()
-}
-
-fn images_of(vfs: &SimVfs, profile: Profile) -> BTreeSet<Files> {
-    last_images(&vfs.recording(), profile)
-}
-
-/// The contents that a file has in the images; `None` where it is missing.
-fn contents_of(vfs: &SimVfs, profile: Profile, name: &str) -> BTreeSet<Option<Vec<u8>>> {
-    images_of(vfs, profile).into_iter().map(|mut files| files.remove(Path::new(name))).collect()
-}
-
-/// Which of the names there are in each image.
-fn names_of(vfs: &SimVfs, profile: Profile) -> BTreeSet<String> {
-    let names = |files: Files| {
-        let names: Vec<String> = files.keys().map(|path| path.to_string_lossy().into_owned()).collect();
-        names.join(" ")
-    };
-    images_of(vfs, profile).into_iter().map(names).collect()
-}
-
-fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
-
-fn filled(byte: u8, len: usize) -> Vec<u8> {
-    vec![byte; len]
-}
+use super::{
+    BOTH, Files, ROOT, SECTOR, contents_of, create, durable, files, filled, images_of, names_of, set,
+};
 
 #[test]
 fn what_is_synced_is_there_in_the_only_image() {
@@ -77,13 +23,13 @@ fn what_is_synced_is_there_in_the_only_image() {
 fn a_name_needs_a_sync_of_its_directory() {
     let vfs = SimVfs::new();
     create(&vfs, "a", b"data").sync().unwrap();
-    assert_eq!(names_of(&vfs, Profile::Strict), set(["", "a"]));
-    assert_eq!(names_of(&vfs, Profile::Ext4Like), set(["a"]), "there the sync of the file is enough");
+    assert_eq!(names_of(&vfs, CrashProfile::Strict), set(["", "a"]));
+    assert_eq!(names_of(&vfs, CrashProfile::Ext4Like), set(["a"]), "there the sync of the file is enough");
     vfs.create_dir_all(Path::new("elsewhere")).unwrap();
     vfs.sync_dir(Path::new("elsewhere")).unwrap();
-    assert_eq!(names_of(&vfs, Profile::Strict), set(["", "a"]), "another directory does not help");
+    assert_eq!(names_of(&vfs, CrashProfile::Strict), set(["", "a"]), "another directory does not help");
     vfs.sync_dir(Path::new(ROOT)).unwrap();
-    assert_eq!(names_of(&vfs, Profile::Strict), set(["a"]));
+    assert_eq!(names_of(&vfs, CrashProfile::Strict), set(["a"]));
 }
 
 #[test]
@@ -94,8 +40,8 @@ fn names_are_independent_or_in_order() {
     create(&vfs, "b", b"");
     vfs.remove(Path::new("old")).unwrap();
     let strict = ["", "a", "a b", "a b old", "a old", "b", "b old", "old"];
-    assert_eq!(names_of(&vfs, Profile::Strict), set(strict));
-    assert_eq!(names_of(&vfs, Profile::Ext4Like), set(["old", "a old", "a b old", "a b"]));
+    assert_eq!(names_of(&vfs, CrashProfile::Strict), set(strict));
+    assert_eq!(names_of(&vfs, CrashProfile::Ext4Like), set(["old", "a old", "a b old", "a b"]));
 }
 
 #[test]
@@ -110,7 +56,7 @@ fn a_rename_is_atomic() {
         assert_eq!(names_of(&vfs, profile), set(["name temporary", "name"]));
     }
     vfs.sync_dir(Path::new(ROOT)).unwrap();
-    assert_eq!(contents_of(&vfs, Profile::Strict, "name"), BTreeSet::from([Some(b"new".to_vec())]));
+    assert_eq!(contents_of(&vfs, CrashProfile::Strict, "name"), BTreeSet::from([Some(b"new".to_vec())]));
 }
 
 #[test]
@@ -120,9 +66,9 @@ fn a_rename_between_directories_needs_both_synced() {
     durable(&vfs, "a", b"");
     vfs.rename(Path::new("a"), Path::new("d/a")).unwrap();
     vfs.sync_dir(Path::new("d")).unwrap();
-    assert_eq!(names_of(&vfs, Profile::Strict), set(["a", "d/a"]));
+    assert_eq!(names_of(&vfs, CrashProfile::Strict), set(["a", "d/a"]));
     vfs.sync_dir(Path::new(ROOT)).unwrap();
-    assert_eq!(names_of(&vfs, Profile::Strict), set(["d/a"]));
+    assert_eq!(names_of(&vfs, CrashProfile::Strict), set(["d/a"]));
 }
 
 #[test]
@@ -132,8 +78,8 @@ fn an_unlink_may_reach_the_disk_before_an_earlier_rename() {
     durable(&vfs, "b", b"");
     vfs.rename(Path::new("a.tmp"), Path::new("a")).unwrap();
     vfs.remove(Path::new("b")).unwrap();
-    assert!(names_of(&vfs, Profile::Strict).contains("a.tmp"));
-    assert!(!names_of(&vfs, Profile::Ext4Like).contains("a.tmp"));
+    assert!(names_of(&vfs, CrashProfile::Strict).contains("a.tmp"));
+    assert!(!names_of(&vfs, CrashProfile::Ext4Like).contains("a.tmp"));
 }
 
 #[test]
@@ -175,7 +121,7 @@ fn one_sector_keeps_its_order() {
     file.write_all_at(0, b"1").unwrap();
     file.write_all_at(1, b"2").unwrap();
     let expected = [b"...", b"1..", b"12."].map(|content| Some(content.to_vec()));
-    assert_eq!(contents_of(&vfs, Profile::Strict, "a"), BTreeSet::from(expected));
+    assert_eq!(contents_of(&vfs, CrashProfile::Strict, "a"), BTreeSet::from(expected));
 }
 
 #[test]
@@ -194,7 +140,7 @@ fn a_length_is_independent_of_content() {
         assert!(contents.contains(&with_second(filled(b'n', SECTOR))));
         assert!(contents.contains(&with_second(filled(0, SECTOR))));
         // What was never written may show a removed file, or anything, where no order protects from it.
-        let is_strict = profile == Profile::Strict;
+        let is_strict = profile == CrashProfile::Strict;
         assert_eq!(contents.contains(&with_second(filled(b's', SECTOR))), is_strict);
         let is_plain = |sector: &[u8]| sector.iter().all(|byte| *byte == sector[0]);
         let has_garbage = contents.iter().any(|content| !content.chunks(SECTOR).all(is_plain));
@@ -211,13 +157,13 @@ fn what_was_cut_does_not_come_back() {
     file.set_len(2 * SECTOR as u64).unwrap();
     file.write_all_at(SECTOR as u64, &filled(b'n', SECTOR)).unwrap();
     let cut = [filled(b'o', 10), filled(0, 2 * SECTOR - 10)].concat();
-    let contents = contents_of(&vfs, Profile::Ext4Like, "a");
+    let contents = contents_of(&vfs, CrashProfile::Ext4Like, "a");
     let overwritten = [filled(b'o', SECTOR), filled(b'n', SECTOR)].concat();
     let all = [cut[..SECTOR].to_vec(), filled(b'n', SECTOR)].concat();
     let expected = [filled(b'o', 2 * SECTOR), overwritten, filled(b'o', 10), cut, all].map(Some);
     assert_eq!(contents, BTreeSet::from(expected));
     file.sync().unwrap();
-    assert_eq!(contents_of(&vfs, Profile::Strict, "a").len(), 1);
+    assert_eq!(contents_of(&vfs, CrashProfile::Strict, "a").len(), 1);
 }
 
 #[test]
@@ -225,14 +171,14 @@ fn allocated_space_is_zeros_once_synced() {
     let vfs = SimVfs::new();
     let file = durable(&vfs, "a", b"abc");
     file.allocate(3000).unwrap();
-    let lengths: BTreeSet<Option<usize>> = contents_of(&vfs, Profile::Strict, "a")
+    let lengths: BTreeSet<Option<usize>> = contents_of(&vfs, CrashProfile::Strict, "a")
         .into_iter()
         .map(|content| content.map(|data| data.len()))
         .collect();
     assert_eq!(lengths, BTreeSet::from([Some(3), Some(3000)]));
     file.sync().unwrap();
     let expected = [b"abc".to_vec(), filled(0, 2997)].concat();
-    assert_eq!(contents_of(&vfs, Profile::Strict, "a"), BTreeSet::from([Some(expected)]));
+    assert_eq!(contents_of(&vfs, CrashProfile::Strict, "a"), BTreeSet::from([Some(expected)]));
 }
 
 /// The work of a log: records are appended and synced one by one, and acknowledged.
@@ -271,7 +217,8 @@ fn an_acknowledged_record_is_in_every_image() {
         let (mut checked, mut losses) = (0, 0);
         for (k, profile) in recording.crash_points().flat_map(|k| BOTH.map(|profile| (k, profile))) {
             let acknowledged = recording.notes(k).last().copied().unwrap_or(0);
-            for image in recording.images(k, profile, &Budget { at_most: 300, ..Budget::default() }) {
+            for image in recording.images(k, profile, &ImageBudget { at_most: 300, ..ImageBudget::default() })
+            {
                 checked += 1;
                 let log = files(image.clone()).remove(Path::new("log")).unwrap_or_default();
                 let is_lost = whole_records(&log) < acknowledged;
@@ -290,12 +237,12 @@ fn images_repeat_and_their_hash_tells_them_apart() {
     let again = recording.clone();
     let mut files_of_hash: HashMap<u128, Files> = HashMap::new();
     let mut hash_of_files: BTreeMap<Files, u128> = BTreeMap::new();
-    let budget = Budget { at_most: 200, ..Budget::default() };
+    let budget = ImageBudget { at_most: 200, ..ImageBudget::default() };
     // Backwards, so that nothing depends on the way the state was reached.
     for k in recording.crash_points().collect::<Vec<_>>().into_iter().rev() {
-        let images: Vec<Image> = recording.images(k, Profile::Strict, &budget).collect();
+        let images: Vec<Image> = recording.images(k, CrashProfile::Strict, &budget).collect();
         let hashes = |images: &[Image]| images.iter().map(Image::hash).collect::<Vec<u128>>();
-        let repeated: Vec<Image> = again.images(k, Profile::Strict, &budget).collect();
+        let repeated: Vec<Image> = again.images(k, CrashProfile::Strict, &budget).collect();
         assert_eq!(hashes(&images), hashes(&repeated));
         for image in images {
             let hash = image.hash();
@@ -313,11 +260,11 @@ fn a_budget_is_kept_and_takes_the_telling_images_first() {
     let file = durable(&vfs, "a", &filled(b'o', 40 * SECTOR));
     file.write_all_at(0, &filled(b'n', 40 * SECTOR)).unwrap();
     let recording = vfs.recording();
-    let contents = |budget: &Budget| -> HashSet<Vec<u8>> {
-        let images = recording.images(recording.len(), Profile::Strict, budget);
+    let contents = |budget: &ImageBudget| -> HashSet<Vec<u8>> {
+        let images = recording.images(recording.len(), CrashProfile::Strict, budget);
         images.map(|image| files(image).remove(Path::new("a")).unwrap()).collect()
     };
-    let all = contents(&Budget::default());
+    let all = contents(&ImageBudget::default());
     let kept = |content: &[u8]| content.chunks(SECTOR).map(|sector| sector[0] == b'n').collect::<Vec<bool>>();
     let kept: HashSet<Vec<bool>> = all.iter().map(|content| kept(content)).collect();
     for sector in 0..40 {
@@ -327,12 +274,12 @@ fn a_budget_is_kept_and_takes_the_telling_images_first() {
         assert!(kept.contains(&pattern(&|at| at < sector)), "torn before sector {sector}");
         assert!(kept.contains(&pattern(&|at| at >= sector)), "torn behind sector {sector}");
     }
-    let few = contents(&Budget { at_most: 50, ..Budget::default() });
+    let few = contents(&ImageBudget { at_most: 50, ..ImageBudget::default() });
     assert!(few.len() <= 50);
     for content in [filled(b'n', 40 * SECTOR), filled(b'o', 40 * SECTOR)] {
         assert!(few.contains(&content));
     }
-    let other_seed = contents(&Budget { at_most: 50, seed: 1, ..Budget::default() });
+    let other_seed = contents(&ImageBudget { at_most: 50, seed: 1, ..ImageBudget::default() });
     assert_ne!(few, other_seed);
 }
 
@@ -347,9 +294,9 @@ fn another_process_finds_what_a_killed_one_wrote_and_may_still_lose_it() {
     let _lock = next.lock(Path::new("LOCK"), LockKind::Exclusive).unwrap();
     let file = next.open(Path::new("a"), Access::ReadWrite).unwrap();
     assert_eq!(file.map().unwrap(), &b"new"[..]);
-    assert_eq!(contents_of(&next, Profile::Strict, "a").len(), 2, "seen is not durable");
+    assert_eq!(contents_of(&next, CrashProfile::Strict, "a").len(), 2, "seen is not durable");
     file.sync().unwrap();
-    assert_eq!(contents_of(&next, Profile::Strict, "a"), BTreeSet::from([Some(b"new".to_vec())]));
+    assert_eq!(contents_of(&next, CrashProfile::Strict, "a"), BTreeSet::from([Some(b"new".to_vec())]));
     create(&next, "b", b"");
     assert!(!vfs.exists(Path::new("b")).unwrap());
     let before = recording.resume(recording.len() - 1).visible().snapshot();
@@ -370,7 +317,7 @@ fn a_disk_to_start_from_is_durable() {
         assert_eq!(contents, BTreeSet::from([None, Some(b"data".to_vec()), Some(b"DATA".to_vec())]));
     }
     let recording = vfs.recording();
-    let image = recording.images(0, Profile::Strict, &Budget::default()).next().unwrap().into_mem();
+    let image = recording.images(0, CrashProfile::Strict, &ImageBudget::default()).next().unwrap().into_mem();
     assert!(image.exists(Path::new("d/e")).unwrap(), "directories without files too");
     assert_eq!(disk.snapshot()[Path::new("d/a")], b"data", "the disk given is left alone");
 }
@@ -421,140 +368,9 @@ fn images_and_operations_can_be_explained() {
         "op 9: note 7",
     ];
     assert_eq!(lines, expected);
-    let images = recording.images(2, Profile::Strict, &Budget::default());
+    let images = recording.images(2, CrashProfile::Strict, &ImageBudget::default());
     let explained: Vec<String> = images.map(|image| image.explain()).collect();
     let all_lost = "power cut after 2 operations\ncreate a: kept nothing, lost op 0\nlength of a: kept nothing, lost op 1\n\
                     sector 0 of a: kept nothing, lost op 1\nsector 1 of a: kept nothing, lost op 1";
     assert!(explained.iter().any(|text| text == all_lost), "{explained:#?}");
-}
-
-/// A step of a random script on files `0..3`.
-#[derive(Clone, Debug)]
-enum Step {
-    Write { file: u8, at: u16, len: u16 },
-    SetLen { file: u8, len: u16 },
-    Allocate { file: u8, len: u16 },
-    Sync { file: u8 },
-    Rename { from: u8, to: u8 },
-    Remove { file: u8 },
-    SyncDir,
-}
-
-fn step(longest: u16) -> impl Strategy<Value = Step> {
-    let file = || 0_u8..3;
-    prop_oneof![
-        4 => (file(), 0..longest, 0..longest).prop_map(|(file, at, len)| Step::Write { file, at, len }),
-        1 => (file(), 0..2 * longest).prop_map(|(file, len)| Step::SetLen { file, len }),
-        1 => (file(), 0..2 * longest).prop_map(|(file, len)| Step::Allocate { file, len }),
-        2 => file().prop_map(|file| Step::Sync { file }),
-        1 => (file(), file()).prop_map(|(from, to)| Step::Rename { from, to }),
-        1 => file().prop_map(|file| Step::Remove { file }),
-        1 => Just(Step::SyncDir),
-    ]
-}
-
-fn name(file: u8) -> PathBuf {
-    PathBuf::from(format!("f{file}"))
-}
-
-/// Carries out a step; a missing file is created by what needs it.
-fn run(vfs: &dyn Vfs, step: &Step, number: u8) {
-    let open =
-        |file: u8| vfs.open(&name(file), Access::ReadWrite).or_else(|_| vfs.create(&name(file))).unwrap();
-    match step {
-        Step::Write { file, at, len } => {
-            open(*file).write_all_at(u64::from(*at), &filled(number, usize::from(*len))).unwrap();
-        }
-        Step::SetLen { file, len } => open(*file).set_len(u64::from(*len)).unwrap(),
-        Step::Allocate { file, len } => open(*file).allocate(u64::from(*len)).unwrap(),
-        Step::Sync { file } => open(*file).sync().unwrap(),
-        Step::Rename { from, to } => {
-            let _missing = vfs.rename(&name(*from), &name(*to));
-        }
-        Step::Remove { file } => {
-            let _missing = vfs.remove(&name(*file));
-        }
-        Step::SyncDir => vfs.sync_dir(Path::new(ROOT)).unwrap(),
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
-
-    /// What a killed process leaves, and what is there when all is synced, is what a plain file system holds.
-    #[test]
-    fn nothing_is_lost_without_a_power_cut(steps in prop::collection::vec(step(1400), 1..25)) {
-        let (vfs, plain) = (SimVfs::new(), MemVfs::new());
-        let mut expected = vec![(0, plain.snapshot())];
-        for (step, number) in steps.iter().zip(1..) {
-            run(&vfs, step, number);
-            run(&plain, step, number);
-            expected.push((vfs.recording().len(), plain.snapshot()));
-        }
-        let recording = vfs.recording();
-        for (k, files_then) in &expected {
-            prop_assert_eq!(&files(recording.kill_image(*k)), files_then);
-        }
-        prop_assert_eq!(vfs.visible().snapshot(), plain.snapshot());
-        let resumed = recording.resume(recording.len());
-        prop_assert_eq!(resumed.visible().snapshot(), plain.snapshot());
-        for file in plain.snapshot().into_keys() {
-            resumed.open(&file, Access::ReadWrite).unwrap().sync().unwrap();
-        }
-        resumed.sync_dir(Path::new(ROOT)).unwrap();
-        for profile in BOTH {
-            prop_assert_eq!(images_of(&resumed, profile), BTreeSet::from([plain.snapshot()]));
-        }
-    }
-
-    /// Every sector of every image is one that the file had at its last sync or after a write since.
-    #[test]
-    fn no_image_holds_what_never_was(
-        writes in prop::collection::vec((0_u16..1500, 1_u16..900, any::<bool>()), 1..10),
-    ) {
-        let vfs = SimVfs::new();
-        let file = durable(&vfs, "a", &filled(0, 5 * SECTOR));
-        let content = || file.map().unwrap().to_vec();
-        let mut since_sync = vec![content()];
-        for ((at, len, sync), number) in writes.into_iter().zip(1..) {
-            file.write_all_at(u64::from(at), &filled(number, usize::from(len))).unwrap();
-            since_sync.push(content());
-            if sync {
-                file.sync().unwrap();
-                since_sync = vec![content()];
-            }
-            let images = contents_of(&vfs, Profile::Strict, "a");
-            for content in &since_sync {
-                prop_assert!(images.contains(&Some(content.clone())), "a prefix is missing");
-            }
-            for image in images.into_iter().flatten() {
-                prop_assert_eq!(image.len(), 5 * SECTOR);
-                for (index, sector) in image.chunks(SECTOR).enumerate() {
-                    let was = |content: &Vec<u8>| content.chunks(SECTOR).nth(index) == Some(sector);
-                    prop_assert!(since_sync.iter().any(was), "sector {} was never like this", index);
-                }
-            }
-        }
-    }
-
-    /// Leaving out what earlier crash points had already leaves nothing out.
-    #[test]
-    fn only_new_images_are_enough(steps in prop::collection::vec(step(350), 1..7)) {
-        let vfs = SimVfs::new();
-        for (step, number) in steps.iter().zip(1..) {
-            run(&vfs, step, number);
-        }
-        let recording = vfs.recording();
-        for profile in BOTH {
-            let hashes = |only_new| -> (usize, HashSet<u128>) {
-                let budget = Budget { exhaustive_up_to: 1 << 14, only_new, ..Budget::default() };
-                let images = recording.crash_points().flat_map(|k| recording.images(k, profile, &budget));
-                let hashes: Vec<u128> = images.map(|image| image.hash()).collect();
-                (hashes.len(), hashes.into_iter().collect())
-            };
-            let ((all_count, all), (new_count, new)) = (hashes(false), hashes(true));
-            prop_assert!(new_count <= all_count);
-            prop_assert!(all == new, "{} of {} images", new.len(), all.len());
-        }
-    }
 }

@@ -1,0 +1,89 @@
+//! Goal: each part of the life of a commit works by itself. Method: small hand-made histories.
+
+mod common;
+
+use common::Harness;
+use engine::{Durability, Options, Step};
+
+#[test]
+fn commits_are_read_back_before_and_after_flush_and_reopen() {
+    let harness = Harness::new(Options::tiny());
+    harness.set(b"a", b"1");
+    harness.set(b"b", &[7; 500]);
+    harness.delete(b"a");
+    assert_eq!((harness.get(b"a"), harness.get(b"b")), (None, Some(vec![7; 500])));
+    harness.flush();
+    assert_eq!((harness.get(b"a"), harness.get(b"b")), (None, Some(vec![7; 500])));
+    let harness = harness.reopen();
+    assert_eq!((harness.get(b"a"), harness.get(b"b")), (None, Some(vec![7; 500])));
+    harness.set(b"c", b"3");
+    let harness = harness.close_and_reopen();
+    assert!(harness.engine.recovery_report().clean);
+    assert_eq!(harness.dump(), [(b"b".to_vec(), vec![7; 500]), (b"c".to_vec(), b"3".to_vec())]);
+    harness.verify();
+}
+
+#[test]
+fn a_clean_close_leaves_no_logs_and_no_strays() {
+    let harness = Harness::new(Options::tiny());
+    for index in 0..200u32 {
+        harness.set(&index.to_be_bytes(), &[index as u8; 100]);
+        harness.step();
+    }
+    harness.settle();
+    harness.close();
+    let names = harness.files();
+    assert!(names.iter().all(|name| !name.ends_with(".wal") && !name.ends_with(".tmp")), "{names:?}");
+    let stats = harness.engine.stats();
+    let tables: usize = stats.levels.iter().map(|level| level.tables).sum();
+    assert_eq!(names.iter().filter(|name| name.ends_with(".sst")).count(), tables, "{names:?}");
+    assert_eq!(
+        names.iter().filter(|name| name.ends_with(".vlog")).count(),
+        stats.segments.len(),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn segments_without_a_living_value_are_removed() {
+    let harness = Harness::new(Options::tiny());
+    for round in 0..6u8 {
+        for index in 0..20u32 {
+            harness.set(&index.to_be_bytes(), &[round; 600]);
+        }
+        harness.flush();
+        harness.settle();
+    }
+    for index in 0..20u32 {
+        harness.delete(&index.to_be_bytes());
+    }
+    harness.flush();
+    harness.engine.request_compaction().unwrap();
+    harness.settle();
+    let stats = harness.engine.stats();
+    assert_eq!(stats.segments, [], "every value was deleted");
+    assert_eq!(stats.levels.iter().map(|level| level.entries).sum::<u64>(), 0);
+    assert_eq!(harness.files().iter().filter(|name| name.ends_with(".vlog")).count(), stats.logs / 2);
+    harness.verify();
+}
+
+#[test]
+fn a_commit_larger_than_the_memtable_works() {
+    let harness = Harness::new(Options::tiny());
+    let keys: Vec<[u8; 4]> = (0..3_000u32).map(u32::to_be_bytes).collect();
+    let writes: Vec<(&[u8], Option<&[u8]>)> =
+        keys.iter().map(|key| (&key[..], Some(&b"value"[..]))).collect();
+    harness.commit(&writes, Durability::Buffered);
+    assert_eq!(harness.dump().len(), 3_000);
+    harness.settle();
+    let harness = harness.reopen();
+    assert_eq!(harness.dump().len(), 3_000);
+    harness.verify();
+}
+
+#[test]
+fn a_step_with_nothing_to_do_says_so() {
+    let harness = Harness::new(Options::tiny());
+    harness.settle();
+    assert_eq!(harness.step(), Step::Idle);
+}
