@@ -50,25 +50,28 @@ impl Core {
 
     /// A number for a new file.
     pub(crate) fn next_file_number(&self) -> Result<u64> {
-        self.halt.check()?;
-        self.trip_on_failure(self.structure()?.lock().next_file_number())
+        self.next_number_in(&mut self.structure()?.lock())
     }
 
     /// The same, for a caller that holds the lock.
     pub(crate) fn next_number_in(&self, structure: &mut Structure) -> Result<u64> {
         self.halt.check()?;
-        self.trip_on_failure(structure.next_file_number())
+        let number = structure.next_file_number();
+        self.trip_on_failure(structure, number)
     }
 
-    /// Makes an edit durable. Its failure is the end of writing: whether it will be there at the next open is unknown.
+    /// Makes an edit durable. Where its failure leaves the manifest in doubt, it is the end of writing: whether the edit will
+    /// be there at the next open is unknown.
     pub(crate) fn commit_edit(&self, structure: &mut Structure, edit: Edit) -> Result<()> {
         self.halt.check()?;
-        self.trip_on_failure(structure.commit(edit))
+        let committed = structure.commit(edit);
+        self.trip_on_failure(structure, committed)
     }
 
-    fn trip_on_failure<T>(&self, result: Result<T>) -> Result<T> {
-        // Without space the manifest has not written anything; all else leaves its file in doubt.
-        result.map_err(|error| if error.is_no_space() { error } else { self.halt.trip(error) })
+    fn trip_on_failure<T>(&self, structure: &Structure, result: Result<T>) -> Result<T> {
+        // A manifest that found no space before it wrote anything goes on; all else is in doubt.
+        let goes_on = |error: &Error| error.is_no_space() && !structure.manifest.is_halted();
+        result.map_err(|error| if goes_on(&error) { error } else { self.halt.trip(error) })
     }
 
     /// The error of a background step: a failed write or sync stops all writing; no space, or damage that was read, fails

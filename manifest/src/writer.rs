@@ -113,6 +113,12 @@ impl Manifest {
         &self.state
     }
 
+    /// True after a failed write or sync: whether the last edit is on disk is unknown, and no further one is taken.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.halt.is_tripped()
+    }
+
     /// The length of the file, in bytes.
     #[must_use]
     pub fn byte_len(&self) -> u64 {

@@ -45,14 +45,14 @@ impl<'a> Growth<'a> {
         Self { tree, bump }
     }
 
-    /// Adds the key of `item`, which is not there, to the full leaf that the key belongs to. Returns true when
-    /// that leaf stays in use with fewer keys to come. A failure leaves the tree as it was.
+    /// Adds the key of `item`, which is not there, to the full leaf that the key belongs to; `in_order` when the leaf
+    /// is sorted and the key above all in it. Returns true when that leaf stays in use with fewer keys to come. A
+    /// failure leaves the tree as it was.
     pub(crate) fn insert(mut self, key: &[u8], item: LeafItem, in_order: bool) -> Result<bool, Full> {
         let (mut path, at, fences) = self.tree.path(key).ok_or(Full)?;
         let leaf = self.tree.arena.node(at);
         let state = leaf.state();
-        let in_order = in_order && state.sorted == state.count;
-        let split = if in_order && state.count == LEAF_SLOTS {
+        let split = if in_order {
             self.split_behind(leaf, fences, item)?
         } else {
             let items = with_item(self.tree, leaf, state, key, item);

@@ -2,7 +2,7 @@
 //!
 //! A [`Ref`] is made only by the arena, after the thing at its place was written; from there it travels through
 //! the atomic words of this module. So whoever holds one may look at the place: that is the invariant the
-//! unsafe code of [`crate::arena`] rests on. A `Ref` is never used with another memtable's arena.
+//! unsafe code of `arena` rests on. A `Ref` is never used with another memtable's arena.
 
 use std::fmt;
 use std::marker::PhantomData;

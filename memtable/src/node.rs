@@ -169,11 +169,12 @@ impl Leaf {
         None
     }
 
-    /// Writer only: adds a key that is not there to a leaf that is not full; `in_order` when it is above all.
+    /// Writer only: adds a key that is not there to a leaf that is not full; `in_order` when the leaf is sorted and
+    /// the key above all in it.
     pub(crate) fn push(&self, state: LeafState, item: &LeafItem, in_order: bool) {
         debug_assert!(!state.is_full() && !state.replaced);
         self.fill(state.count, item);
-        let sorted = if in_order && state.sorted == state.count { state.count + 1 } else { state.sorted };
+        let sorted = state.sorted + usize::from(in_order);
         self.set_state(LeafState { count: state.count + 1, sorted, replaced: false });
     }
 

@@ -2,6 +2,7 @@
 //! are found. And the checker judged: with one fault put in at a time, it must object.
 
 #![cfg(not(loom))]
+#![expect(clippy::unwrap_used, reason = "what cannot be unwrapped is a failed test")]
 
 mod support;
 

@@ -288,8 +288,7 @@ impl Scan {
         remember(&mut end.shown, key);
         let mut item = None;
         let mut steps = 0;
-        loop {
-            let Some(key) = end.merge.key() else { break };
+        while let Some(key) = end.merge.key() {
             let same = end.shown.as_ref().is_some_and(|(shown, _)| shown.as_slice() == key.user_key);
             if !same {
                 break;

@@ -97,6 +97,12 @@ impl Harness {
         panic!("background work does not end");
     }
 
+    /// As [`Harness::settle`], for use in a comparison.
+    pub fn step_until_idle(&self) -> Step {
+        self.settle();
+        Step::Idle
+    }
+
     pub fn flush(&self) {
         while !self.engine.rotate().unwrap() {
             self.step();
