@@ -142,9 +142,10 @@ impl Engine {
             // The commit itself will say why; waiting would not end.
             return Pressure::None;
         }
-        let (memtable_bytes, _) = writing.journal.memtable_bytes();
+        let (memtable_bytes, frozen) = writing.journal.memtable_bytes();
         let load = Load {
             memtable_bytes,
+            has_frozen: frozen > 0,
             lacks_spare: writing.journal.lacks_spare(),
             l0_tables: self.inner.views.load().tables.level(0).len(),
         };
@@ -240,6 +241,12 @@ impl Engine {
         self.inner.write_ledger(writing)?;
         core.reaper.unlink(&*core.vfs, &core.directory)?;
         Ok(())
+    }
+
+    /// Lets the directory go before the last handle is gone: others may open it then. Only when nothing is written through this
+    /// engine any more: after [`Engine::stop_commits`], and with no step at work or to come.
+    pub fn release_lock(&self) {
+        *self.inner.lock.lock() = None;
     }
 
     /// Reads everything and checks it; `progress` is told bytes done and in all.

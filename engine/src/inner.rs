@@ -22,8 +22,8 @@ pub(crate) struct Inner {
     pub(crate) report: RecoveryReport,
     /// `None` when opened for reading only.
     pub(crate) writing: Option<Writing>,
-    /// Held until the last handle is gone.
-    pub(crate) _lock: Option<Box<dyn FileLock>>,
+    /// Held until it is released, or the last handle is gone.
+    pub(crate) lock: Mutex<Option<Box<dyn FileLock>>>,
 }
 
 /// What only a writable engine has.

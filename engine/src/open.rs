@@ -120,7 +120,7 @@ pub(crate) fn open_read_only(directory: &Path, options: Options, environment: En
     report.duration = started.elapsed();
     let views = Arc::new(Views::new(view, directory, &core.reaper));
     let visible = Arc::new(SharedVersion::new(last));
-    Ok(Inner { core, visible, views, report, writing: None, _lock: lock })
+    Ok(Inner { core, visible, views, report, writing: None, lock: Mutex::new(lock) })
 }
 
 fn not_a_database(directory: &Path, why: &'static str) -> Error {
@@ -287,7 +287,7 @@ fn recover(core: Core, found: Found, report: &mut RecoveryReport, lock: Box<dyn 
     let journal =
         Journal::new(Arc::clone(&core.halt), Arc::clone(&visible), Arc::clone(&views), limits, active, start);
     let writing = Some(Writing { journal, jobs: Mutex::new(Jobs::default()) });
-    Ok(Inner { core, visible, views, report: report.clone(), writing, _lock: Some(lock) })
+    Ok(Inner { core, visible, views, report: report.clone(), writing, lock: Mutex::new(Some(lock)) })
 }
 
 /// Returns the segments that were value logs of generations.

@@ -23,6 +23,9 @@ pub enum Pressure {
 pub(crate) struct Load {
     /// Memory of all memtables, in bytes.
     pub(crate) memtable_bytes: usize,
+    /// A memtable waits for its flush. Without one there is no memory to wait for: a single huge commit has filled the active
+    /// memtable, and the next one rotates it.
+    pub(crate) has_frozen: bool,
     /// The active memtable is full and nothing is ready to replace it.
     pub(crate) lacks_spare: bool,
     pub(crate) l0_tables: usize,
@@ -30,7 +33,7 @@ pub(crate) struct Load {
 
 /// Decides. The delay grows evenly from the point where work falls behind to the point where commits stop.
 pub(crate) fn pressure(load: Load, options: &Options) -> Pressure {
-    let stop = load.memtable_bytes >= options.write_buffer_bytes
+    let stop = (load.memtable_bytes >= options.write_buffer_bytes && load.has_frozen)
         || load.l0_tables >= options.l0_stop_trigger
         || load.lacks_spare;
     if stop {
@@ -63,7 +66,7 @@ mod tests {
             l0_stop_trigger: 12,
             ..Options::default()
         };
-        pressure(Load { memtable_bytes, lacks_spare: false, l0_tables }, &options)
+        pressure(Load { memtable_bytes, has_frozen: true, lacks_spare: false, l0_tables }, &options)
     }
 
     #[test]

@@ -40,9 +40,10 @@
 //! **The snapshot** is written to `MANIFEST.tmp`, synced, and renamed into place, so it is whole or it is damage.
 //!
 //! **The edits** follow one by one, each synced before the next. So only the last one can be torn by a crash: a
-//! record that is no good ends the log when nothing valid follows it, and is corruption when something does. A
-//! synced last edit that rots later cannot be told from a torn one; that is the one loss that this file alone does
-//! not notice (the files that the edit removed or recycled are missing then, which open does notice).
+//! record that is no good ends the log when nothing valid follows it, and is corruption when something does. Synced
+//! edits that rot later, when they are the last ones and nothing behind them is left, cannot be told from a torn
+//! write; that is the one loss that this file alone does not notice. (The files that such edits removed or recycled
+//! are missing then, which open does notice.)
 
 use base::header::CONTENT_START;
 

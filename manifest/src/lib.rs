@@ -8,6 +8,31 @@
 //! In reading order: [`Edit`] and [`TableMeta`] are the vocabulary; [`State`] is the sum of all edits and knows which
 //! edits are [`Invalid`]; `format` draws the file; [`replay`] reads it from plain bytes; [`Manifest`] writes it.
 //!
+//! ```
+//! use std::path::Path;
+//! use std::sync::Arc;
+//! use base::header::DatabaseId;
+//! use base::vfs::{MemVfs, Vfs};
+//! use manifest::{Edit, Generation, Manifest};
+//!
+//! # fn main() -> base::Result<()> {
+//! let vfs: Arc<dyn Vfs> = Arc::new(MemVfs::new());
+//! let directory = Path::new("db");
+//! vfs.create_dir_all(directory)?;
+//! let mut manifest = Manifest::create(Arc::clone(&vfs), directory, DatabaseId::random(&*vfs)?)?;
+//! // The files 1 and 2 exist and are durable; from here on they are part of the database.
+//! let first = Generation { id: 1, wal: 1, vlog: 2 };
+//! manifest.commit(Edit { generations_opened: vec![first], ..Edit::default() })?;
+//!
+//! let state = manifest::read(&*vfs, directory)?;
+//! assert!(state.is_alive(2));
+//! // The next process replaces what it has read before it writes.
+//! let manifest = Manifest::reopen(vfs, directory, state)?;
+//! assert_eq!(manifest.state().generation(1), Some(&first));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Invariants
 //! 1. No file number is used twice, and none is used before its lease is durable ([`Edit::numbers_below`]).
 //! 2. Below level 0 the tables of a level are disjoint; in level 0 tables of intersecting ages are.

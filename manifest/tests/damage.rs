@@ -2,6 +2,8 @@
 //! no edit but the last. Method: every truncation and every flipped bit of a small manifest, foreign and stale tails,
 //! well-formed records that no writer wrote, arbitrary bytes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
+
 mod generator;
 
 use std::path::Path;

@@ -2,6 +2,8 @@
 //! edit in flight; a full disk is survived, any other failure stops the writer. Method: fail the k-th operation, for
 //! every k and every kind of fault, of a run that appends and rewrites; then read what is there.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step fails the test")]
+
 mod generator;
 
 use std::path::{Path, PathBuf};
@@ -77,7 +79,7 @@ fn any_failing_operation_leaves_the_state_with_or_without_the_edit() {
     ] {
         for nth in 1.. {
             let mut run = Run::new();
-            run.fault.inject(Fault::new(kind.clone()).nth(nth).on(Operations::CHANGES));
+            run.fault.inject(Fault::new(kind).nth(nth).on(Operations::CHANGES));
             let mut halted = None;
             for _ in 0..EDITS {
                 let before = run.manifest.state().clone();

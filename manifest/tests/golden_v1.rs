@@ -2,6 +2,8 @@
 //! hex; it must read as the same state for ever, and writing that state must give the same records. (The salt differs
 //! from file to file, so headers and checksums are compared by reading, payloads byte for byte.)
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;

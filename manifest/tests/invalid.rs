@@ -1,6 +1,8 @@
 //! Goal: every rule has an edit that breaks it alone; it is refused with the rule's name and nothing is written.
 //! Method: one small database, one row per mistake; the file and the state are compared byte for byte afterwards.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step fails the test")]
+
 use std::path::Path;
 use std::sync::Arc;
 

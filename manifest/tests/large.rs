@@ -1,6 +1,8 @@
 //! Goal: a state far larger than one edit may be survives a rewrite, in records of bounded size. Method: 100 000 tables,
 //! and one table as large as an edit can be.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use std::path::Path;
 use std::sync::Arc;
 

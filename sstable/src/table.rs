@@ -235,6 +235,11 @@ impl Parts {
         }
     }
 
+    /// The damage of one unit, as an error of this file.
+    pub(crate) fn damaged(&self, unit: Unit, error: Malformed) -> Error {
+        self.source.damaged(unit.handle, error)
+    }
+
     /// The first entry of a block, if it is one of `user_key`.
     #[cold]
     fn first_of_block(&self, unit: Unit, user_key: &[u8]) -> Result<Option<SharedEntry>> {
@@ -275,11 +280,4 @@ fn check_unit_count(source: &Source, properties: &Properties) -> Result<usize> {
     units.and_then(|units| usize::try_from(units).ok()).ok_or_else(|| {
         Error::corruption(source.path(), 0, "the properties claim more blocks than the file can hold")
     })
-}
-
-impl Parts {
-    /// The damage of one unit, as an error of this file.
-    pub(crate) fn damaged(&self, unit: Unit, error: Malformed) -> Error {
-        self.source.damaged(unit.handle, error)
-    }
 }

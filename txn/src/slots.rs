@@ -1,10 +1,8 @@
 //! Where readers register: slots in chunks that are only ever added, so that an index stays good and nobody locks.
 
-use std::sync::OnceLock;
-
 use base::{UnixSeconds, Version};
 
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, OnceLock, Ordering};
 
 /// A slot with this version is free; no commit has it and nobody reads at it.
 const FREE: u64 = u64::MAX;
@@ -17,7 +15,11 @@ const FIRST_CHUNK_SLOTS: usize = 32;
 const FIRST_CHUNK_SLOTS: usize = 1;
 
 /// More chunks than fit in the address space.
+#[cfg(not(loom))]
 const MAX_CHUNKS: usize = usize::BITS as usize - 8;
+/// The model checker keeps a history of every variable.
+#[cfg(loom)]
+const MAX_CHUNKS: usize = 3;
 
 /// What a slot tells of one reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

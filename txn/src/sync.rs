@@ -4,6 +4,9 @@
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
 #[cfg(not(loom))]
+pub(crate) use std::sync::OnceLock;
+
+#[cfg(not(loom))]
 pub(crate) use base::SharedVersion;
 
 #[cfg(loom)]
@@ -31,5 +34,36 @@ impl SharedVersion {
     /// Publishes `version`. Never lowers what is published.
     pub fn publish(&self, version: base::Version) {
         self.0.fetch_max(version.0, Ordering::SeqCst);
+    }
+}
+
+/// [`std::sync::OnceLock`] with a flag of the model checker's, which has to know that what was set is seen whole.
+#[cfg(loom)]
+#[derive(Debug)]
+pub(crate) struct OnceLock<T> {
+    cell: std::sync::OnceLock<T>,
+    is_set: AtomicBool,
+}
+
+#[cfg(loom)]
+impl<T> OnceLock<T> {
+    pub(crate) fn new() -> Self {
+        Self { cell: std::sync::OnceLock::new(), is_set: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        if self.is_set.load(Ordering::Acquire) { self.cell.get() } else { None }
+    }
+
+    pub(crate) fn set(&self, value: T) -> Result<(), T> {
+        let outcome = self.cell.set(value);
+        if outcome.is_ok() {
+            self.is_set.store(true, Ordering::Release);
+        }
+        // As with the real one, whoever loses the race sees the winner's value.
+        while !self.is_set.load(Ordering::Acquire) {
+            loom::thread::yield_now();
+        }
+        outcome
     }
 }

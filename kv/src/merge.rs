@@ -1,0 +1,127 @@
+//! What a transaction sees: what is committed, with its own writes on top, in key order from both ends.
+
+use std::cmp::Ordering;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use base::{KeyBounds, UnixSeconds, Version};
+use bytes::Bytes;
+use engine::{EngineScan, ScanItem};
+use txn::{Pending, WriteSet};
+
+use crate::{Item, Result};
+
+/// A scan, merged with the writes of the transaction that reads.
+#[derive(Debug)]
+pub(crate) struct Merged {
+    scan: EngineScan,
+    /// Taken from the scan, not shown yet.
+    front: Option<ScanItem>,
+    back: Option<ScanItem>,
+    own: Option<OwnWrites>,
+    all_versions: bool,
+    /// Where and when the transaction reads.
+    version: Version,
+    time: UnixSeconds,
+}
+
+impl Merged {
+    pub(crate) fn new(scan: EngineScan, own: Option<OwnWrites>, all_versions: bool, at: (Version, UnixSeconds)) -> Self {
+        Self { scan, front: None, back: None, own, all_versions, version: at.0, time: at.1 }
+    }
+
+    /// The next item from the front.
+    pub(crate) fn next(&mut self) -> Result<Option<Item>> {
+        let Some(own) = &mut self.own else { return Ok(self.scan.next()?.map(Item::scanned)) };
+        loop {
+            if self.front.is_none() {
+                // Where the ends meet, what the other end has taken and not shown is the last item.
+                self.front = self.scan.next()?.or_else(|| self.back.take());
+            }
+            let order = match (&self.front, own.first()) {
+                (None, None) => return Ok(None),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(stored), Some((key, _))) => stored.user_key.as_slice().cmp(key),
+            };
+            if order == Ordering::Less {
+                return Ok(self.front.take().map(Item::scanned));
+            }
+            if order == Ordering::Equal && !self.all_versions {
+                self.front = None;
+            }
+            let Some((key, pending)) = own.take_first() else { return Ok(None) };
+            if self.all_versions || pending.as_entry().is_live(self.time) {
+                return Ok(Some(Item::own(key, pending, self.version)));
+            }
+        }
+    }
+
+    /// The next item from the back.
+    pub(crate) fn next_back(&mut self) -> Result<Option<Item>> {
+        let Some(own) = &mut self.own else { return Ok(self.scan.next_back()?.map(Item::scanned)) };
+        loop {
+            if self.back.is_none() {
+                self.back = self.scan.next_back()?.or_else(|| self.front.take());
+            }
+            let order = match (&self.back, own.last()) {
+                (None, None) => return Ok(None),
+                (Some(_), None) => Ordering::Greater,
+                (None, Some(_)) => Ordering::Less,
+                (Some(stored), Some((key, _))) => stored.user_key.as_slice().cmp(key),
+            };
+            // Of all versions, the transaction's own is the newest: going backward it comes after the others.
+            if order == Ordering::Greater || (order == Ordering::Equal && self.all_versions) {
+                return Ok(self.back.take().map(Item::scanned));
+            }
+            if order == Ordering::Equal {
+                self.back = None;
+            }
+            let Some((key, pending)) = own.take_last() else { return Ok(None) };
+            if self.all_versions || pending.as_entry().is_live(self.time) {
+                return Ok(Some(Item::own(key, pending, self.version)));
+            }
+        }
+    }
+}
+
+/// The part of a write set that was not shown yet. Later writes of the transaction are not in it.
+#[derive(Debug)]
+pub(crate) struct OwnWrites {
+    writes: Arc<WriteSet>,
+    start: Bound<Bytes>,
+    end: Bound<Bytes>,
+}
+
+impl OwnWrites {
+    /// `None` when there is nothing to merge.
+    pub(crate) fn new(writes: &Arc<WriteSet>, bounds: &KeyBounds) -> Option<Self> {
+        writes.bounds(bounds).next()?;
+        let shared = |bound: &Bound<Vec<u8>>| bound.as_ref().map(|key| Bytes::copy_from_slice(key));
+        Some(Self { writes: Arc::clone(writes), start: shared(&bounds.start), end: shared(&bounds.end) })
+    }
+
+    fn left(&self) -> txn::PendingRange<'_> {
+        self.writes.range(self.start.as_ref().map(|key| &**key), self.end.as_ref().map(|key| &**key))
+    }
+
+    fn first(&self) -> Option<(&Bytes, &Pending)> {
+        self.left().next()
+    }
+
+    fn last(&self) -> Option<(&Bytes, &Pending)> {
+        self.left().next_back()
+    }
+
+    fn take_first(&mut self) -> Option<(Bytes, Pending)> {
+        let (key, pending) = self.first().map(|(key, pending)| (key.clone(), pending.clone()))?;
+        self.start = Bound::Excluded(key.clone());
+        Some((key, pending))
+    }
+
+    fn take_last(&mut self) -> Option<(Bytes, Pending)> {
+        let (key, pending) = self.last().map(|(key, pending)| (key.clone(), pending.clone()))?;
+        self.end = Bound::Excluded(key.clone());
+        Some((key, pending))
+    }
+}
