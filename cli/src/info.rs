@@ -97,7 +97,7 @@ fn as_text(stats: &Stats, report: &RecoveryReport) -> String {
 
 fn table(header: [&str; 5]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
+    table.load_style(presets::NOTHING).set_header(header);
     for column in table.column_iter_mut() {
         column.set_cell_alignment(CellAlignment::Right);
     }

@@ -131,8 +131,8 @@ impl Manifest {
     /// # Errors
     /// [`CommitError::Invalid`], [`Error::LimitExceeded`] and [`Error::NoSpace`] leave all as it was. After any other
     /// error it is unknown whether the edit will be there when the manifest is read again, and every later commit
-    /// fails with [`Error::Halted`]. (A disk may also be full in the middle of a write, where it cannot reserve space;
-    /// that halts too.)
+    /// fails with [`Error::Halted`]. So does this one when the disk is full in the middle of the write, which happens
+    /// where space cannot be reserved.
     pub fn commit(&mut self, edit: Edit) -> Result<(), CommitError> {
         self.halt.check()?;
         self.state.check(&edit)?;
@@ -151,9 +151,16 @@ impl Manifest {
         let record = self.log.record(KIND_EDIT, payload, stamp)?;
         match self.log.reserve(&record) {
             Err(error) if error.is_no_space() => return Err(error),
-            reserved => reserved.map_err(|error| self.halt.trip(error))?,
+            reserved => reserved.map_err(|error| self.stop(error))?,
         }
-        self.log.append(&record).and_then(|()| self.log.sync()).map_err(|error| self.halt.trip(error))
+        self.log.append(&record).and_then(|()| self.log.sync()).map_err(|error| self.stop(error))
+    }
+
+    /// Takes no further edit. The edit in flight may be on disk, so a disk that was full in the middle of it must not
+    /// be reported as [`Error::NoSpace`], which promises that nothing was written.
+    fn stop(&self, cause: Error) -> Error {
+        let cause = self.halt.trip(cause);
+        if cause.is_no_space() { Error::Halted { cause: Arc::new(cause) } } else { cause }
     }
 
     /// Replaces the file by a snapshot that includes `edit`. False when that was not possible and nothing has changed.
@@ -174,7 +181,7 @@ impl Manifest {
                 self.rewrite_at = self.log.position().saturating_mul(2);
                 Ok(false)
             }
-            Err(failure) => Err(self.halt.trip(failure.error)),
+            Err(failure) => Err(self.stop(failure.error)),
         }
     }
 }

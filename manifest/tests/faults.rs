@@ -80,39 +80,31 @@ fn any_failing_operation_leaves_the_state_with_or_without_the_edit() {
         for nth in 1.. {
             let mut run = Run::new();
             run.fault.inject(Fault::new(kind).nth(nth).on(Operations::CHANGES));
-            let mut halted = None;
             for _ in 0..EDITS {
                 let before = run.manifest.state().clone();
                 let (after, result) = run.commit();
                 let disk = run.on_disk();
                 match result {
                     Ok(()) => assert_eq!((run.manifest.state(), &disk), (&after, &after), "{kind:?} {nth}"),
-                    Err(CommitError::Storage(Error::NoSpace { .. })) if run.manifest.state() == &disk => {
-                        assert_eq!(disk, before, "{kind:?} {nth}");
+                    Err(CommitError::Storage(Error::NoSpace { .. })) => {
+                        assert!(!run.manifest.is_halted(), "{kind:?} {nth}");
+                        assert_eq!((run.manifest.state(), &disk), (&before, &before), "{kind:?} {nth}");
                     }
-                    Err(error) => {
+                    Err(_) => {
+                        assert!(run.manifest.is_halted(), "{kind:?} {nth}");
                         assert!(disk == before || disk == after, "{kind:?} {nth}");
-                        assert_eq!(run.manifest.state(), &before);
-                        halted = Some(error);
+                        assert_eq!(run.manifest.state(), &before, "{kind:?} {nth}");
+                        break;
                     }
-                }
-                if halted.is_some() {
-                    break;
                 }
             }
-            if let Some(error) = halted {
+            if run.manifest.is_halted() {
                 halts += 1;
                 let bytes = run.manifest_bytes();
-                let is_full = matches!(error, CommitError::Storage(Error::NoSpace { .. }));
                 let (_, again) = run.commit();
-                // A full disk before the first byte is no halt; everything else is, for good.
-                if !(is_full && again.is_ok()) {
-                    assert!(
-                        matches!(again, Err(CommitError::Storage(Error::Halted { .. }))),
-                        "{kind:?} {nth}"
-                    );
-                    assert_eq!(run.manifest_bytes(), bytes);
-                }
+                let is_refused = matches!(again, Err(CommitError::Storage(Error::Halted { .. })));
+                assert!(is_refused, "{kind:?} {nth}: {again:?}");
+                assert_eq!(run.manifest_bytes(), bytes);
             } else {
                 survived += 1;
             }
