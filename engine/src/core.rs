@@ -3,12 +3,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use base::clock::Clock;
 use base::header::{DatabaseId, FileIdentity};
 use base::vfs::Vfs;
 use base::{Error, Halt, Result};
-use manifest::{Edit, SegmentMeta};
+use manifest::{Edit, SegmentMeta, State};
 use memtable::ArenaPool;
 use parking_lot::Mutex;
 use sstable::BlockCache;
@@ -35,8 +36,12 @@ pub(crate) struct Core {
     pub(crate) pool: Arc<ArenaPool>,
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) counters: Counters,
+    /// A compaction met damage: L0 may not shrink any more, so commits do not wait for it.
+    pub(crate) has_damage: AtomicBool,
     /// `None` when opened for reading only.
     pub(crate) structure: Option<Mutex<Structure>>,
+    /// What the manifest said when it was opened; kept when opened for reading only.
+    pub(crate) opened_state: Option<State>,
 }
 
 impl Core {
@@ -46,6 +51,14 @@ impl Core {
     /// When the engine was opened for reading only.
     pub(crate) fn structure(&self) -> Result<&Mutex<Structure>> {
         self.structure.as_ref().ok_or_else(read_only)
+    }
+
+    /// What the manifest says now.
+    pub(crate) fn state(&self) -> Option<State> {
+        match &self.structure {
+            Some(structure) => Some(structure.lock().manifest.state().clone()),
+            None => self.opened_state.clone(),
+        }
     }
 
     /// A number for a new file.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base::{Entry, Result, Retention, SharedVersion, Version};
 use manifest::Edit;
@@ -143,11 +144,12 @@ impl Engine {
             return Pressure::None;
         }
         let (memtable_bytes, frozen) = writing.journal.memtable_bytes();
+        let can_shrink = !self.inner.core.has_damage.load(Ordering::Acquire);
         let load = Load {
             memtable_bytes,
             has_frozen: frozen > 0,
             lacks_spare: writing.journal.lacks_spare(),
-            l0_tables: self.inner.views.load().tables.level(0).len(),
+            l0_tables: if can_shrink { self.inner.views.load().tables.level(0).len() } else { 0 },
         };
         pressure(load, &self.inner.core.options)
     }

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use base::clock::Clock;
@@ -239,6 +240,8 @@ fn core(
         pool: ArenaPool::new(options.idle_arena_bytes),
         cache: BlockCache::with_capacity(options.cache_bytes as u64),
         counters: Counters::default(),
+        has_damage: AtomicBool::new(false),
+        opened_state: manifest.is_none().then(|| found.state.clone()),
         structure: manifest.map(|manifest| Mutex::new(Structure::new(manifest, next_number))),
         options,
     }

@@ -107,15 +107,14 @@ impl Inner {
     }
 
     fn add_writing_stats(&self, stats: &mut Stats) {
-        if let Some(structure) = &self.core.structure {
-            let structure = structure.lock();
+        if let Some(state) = self.core.state() {
             let segment = |segment: &manifest::Segment| SegmentStats {
                 number: segment.meta.number,
                 bytes: segment.meta.bytes,
                 live_values: segment.live_values,
                 live_bytes: segment.live_bytes,
             };
-            stats.segments = structure.manifest.state().segments().map(segment).collect();
+            stats.segments = state.segments().map(segment).collect();
         }
         if let Some(writing) = &self.writing {
             let generations = writing.journal.generations();

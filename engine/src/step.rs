@@ -1,6 +1,7 @@
 //! Background work, one step at a time. Threads in production and tests in any order call [`Inner::step`].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base::{Result, Retention};
 
@@ -16,6 +17,8 @@ use crate::output::{Output, abandon};
 pub enum Step {
     /// Unlinked files that nobody reads any more.
     Removed,
+    /// Froze the active memtable, which was full.
+    Rotated,
     /// Prepared the generation that the next rotation switches to.
     OpenedGeneration,
     /// Wrote the tables of a frozen memtable.
@@ -60,6 +63,7 @@ enum Flush {
 enum Work {
     Remove,
     OpenGeneration,
+    Rotate,
     WriteFlush(Arc<Generation>),
     InstallFlush(Flushed),
     Part(u64, Part),
@@ -92,6 +96,10 @@ impl Inner {
             jobs.opening_generation = true;
             return Some(Work::OpenGeneration);
         }
+        // Commits rotate too, but those that wait for memory need it done without them.
+        if writing.journal.wants_rotation() {
+            return Some(Work::Rotate);
+        }
         match std::mem::replace(&mut jobs.flush, Flush::Running) {
             Flush::Written(flushed) => return Some(Work::InstallFlush(flushed)),
             Flush::None => match writing.journal.oldest_frozen() {
@@ -123,6 +131,7 @@ impl Inner {
                 writing.jobs.lock().opening_generation = false;
                 opened.map(|()| Step::OpenedGeneration)
             }
+            Work::Rotate => writing.journal.rotate_now().map(|_| Step::Rotated),
             Work::WriteFlush(generation) => self.write_flush(writing, &generation, retention),
             Work::InstallFlush(flushed) => {
                 let generation = Arc::clone(&flushed.generation);
@@ -182,6 +191,7 @@ impl Inner {
             let mut structure = self.core.structure()?.lock();
             let inputs = part.input_numbers();
             structure.damaged.extend(inputs);
+            self.core.has_damage.store(true, Ordering::Release);
         }
         finish_part(&mut writing.jobs.lock(), id, outputs);
         error.map_or(Ok(Step::MergedPart), Err)

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{Cursor, Error, Result, ValuePointer};
+use base::{Cursor, Error, KeyBounds, Result, ValuePointer};
 
 use crate::directory::NumberedFile;
 use crate::inner::Inner;
 use crate::ledger::ledger_of;
+use crate::read::merge_of;
 use crate::table_set::TableHandle;
 use crate::view::View;
 
@@ -68,6 +69,8 @@ impl Inner {
         }
         let levels = self.verify_levels(&view);
         verified.record(levels)?;
+        let order = self.verify_order_of_sources(&view);
+        verified.record(order)?;
         let directory = self.verify_directory(&view);
         verified.record(directory)?;
         let accounts = self.verify_accounts(&live);
@@ -160,8 +163,7 @@ impl Inner {
     /// What the tables reference is what the manifest says that they reference, and DISCARD agrees when it is of the
     /// manifest's present edit.
     fn verify_accounts(&self, live: &BTreeMap<u64, (u64, u64)>) -> Result<()> {
-        let Some(structure) = &self.core.structure else { return Ok(()) };
-        let state = structure.lock().manifest.state().clone();
+        let Some(state) = self.core.state() else { return Ok(()) };
         for segment in state.segments() {
             let counted = live.get(&segment.meta.number).copied().unwrap_or_default();
             // Tables may have come and gone since the view was taken.
@@ -189,8 +191,31 @@ impl Inner {
 
     /// True when the manifest has not moved on since `state` was read.
     fn is_quiet(&self, state: &manifest::State) -> bool {
-        let now =
-            self.core.structure.as_ref().map(|structure| structure.lock().manifest.state().edit_number());
-        now == Some(state.edit_number())
+        self.core.state().is_some_and(|now| now.edit_number() == state.edit_number())
+    }
+
+    /// Newer versions of a key stand above older ones: what every point read relies on.
+    fn verify_order_of_sources(&self, view: &View) -> Result<()> {
+        let mut merge = merge_of(view, &KeyBounds::all())?;
+        merge.first()?;
+        let mut last: Option<(Vec<u8>, usize)> = None;
+        while let (Some(key), Some(source)) = (merge.key(), merge.source()) {
+            match &mut last {
+                Some((user_key, highest)) if user_key.as_slice() == key.user_key => {
+                    if source < *highest {
+                        let what = format!(
+                            "version {} of key {} stands above a newer one",
+                            key.version,
+                            key.user_key.escape_ascii()
+                        );
+                        return Err(Error::corruption(&self.core.directory, 0, what));
+                    }
+                    *highest = source;
+                }
+                _ => last = Some((key.user_key.to_vec(), source)),
+            }
+            merge.next()?;
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Goal: each part of the life of a commit works by itself. Method: small hand-made histories.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step fails the test")]
+
 mod common;
 
 use common::Harness;
@@ -86,4 +88,16 @@ fn a_step_with_nothing_to_do_says_so() {
     let harness = Harness::new(Options::tiny());
     harness.settle();
     assert_eq!(harness.step(), Step::Idle);
+}
+
+#[test]
+fn commits_never_wait_for_memory_that_no_step_frees() {
+    let harness = Harness::new(Options::tiny());
+    let big = vec![1u8; 60];
+    let keys: Vec<[u8; 4]> = (0..3_000u32).map(u32::to_be_bytes).collect();
+    let writes: Vec<(&[u8], Option<&[u8]>)> = keys.iter().map(|key| (&key[..], Some(&big[..]))).collect();
+    harness.commit(&writes, Durability::Buffered);
+    assert_eq!(harness.engine.pressure(), engine::Pressure::Stop, "all memory is in the active memtable");
+    harness.settle();
+    assert_eq!(harness.engine.pressure(), engine::Pressure::None);
 }

@@ -124,6 +124,15 @@ fn loom_sorted_copies_and_splits() {
     }
 }
 
+/// The last insert splits the last child, of [d e h g], while the reader looks for g, in its upper half.
+#[test]
+fn loom_split_of_the_last_child() {
+    const KEYS: &[&[u8]] = &[b"d", b"b", b"a", b"e", b"h", b"g", b"f"];
+    explore(KEYS, 6, check_get);
+    explore(KEYS, 5, check_seek);
+    explore(KEYS, 5, check_walk);
+}
+
 #[test]
 fn loom_versions_of_one_key() {
     explore(VERSIONS, 1, check_get);

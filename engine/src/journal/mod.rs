@@ -269,6 +269,11 @@ impl Journal {
         (bytes + self.active().memtable.byte_len(), frozen.len())
     }
 
+    /// True when the active generation is full and the next one stands ready.
+    pub(crate) fn wants_rotation(&self) -> bool {
+        !self.needs_spare() && self.is_full(&self.active())
+    }
+
     /// True when the active generation is full and there is no other to switch to.
     pub(crate) fn lacks_spare(&self) -> bool {
         self.needs_spare() && self.is_full(&self.active())

@@ -33,6 +33,11 @@ impl<C: Cursor> MergeCursor<C> {
         Self { sources, direction: Direction::Forward, current: None, runner_up: None }
     }
 
+    /// Which source shows the present key; lower is newer.
+    pub(crate) fn source(&self) -> Option<usize> {
+        self.current
+    }
+
     fn head(&self, index: usize) -> Option<InternalKey<'_>> {
         self.sources.get(index)?.key()
     }

@@ -10,6 +10,6 @@ pub use get::Found;
 pub(crate) use get::get;
 pub(crate) use level_cursor::LevelCursor;
 pub(crate) use merge::MergeCursor;
-pub(crate) use scan::{Scan, ScanHost};
+pub(crate) use scan::{Scan, ScanHost, merge_of};
 pub use scan::{ScanItem, ScanOptions};
 pub(crate) use source::Source;

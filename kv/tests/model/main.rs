@@ -27,7 +27,10 @@ fn check(seed: u64) {
     let history = History::random(seed, HISTORY_OPERATIONS);
     if let Err(why) = run::run(&history) {
         let (smaller, why) = shrink::shrink(history, why);
-        panic!("KV_SEED={seed} fails: {why}\nshrunk to {} operations: {smaller:#?}", smaller.operations.len());
+        let lines: Vec<_> = smaller.operations.iter().map(|operation| format!("{operation:?}")).collect();
+        let (count, lines) = (lines.len(), lines.join("\n  "));
+        let (keep_versions, positional) = (smaller.keep_versions, smaller.positional);
+        panic!("KV_SEED={seed} fails: {why}\n{keep_versions} versions kept, positional: {positional}, shrunk to {count}:\n  {lines}");
     }
 }
 

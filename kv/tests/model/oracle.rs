@@ -5,38 +5,38 @@ use std::ops::Bound;
 
 /// One version of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub value: Option<Vec<u8>>,
-    pub user_meta: u8,
-    pub expires_at: Option<u64>,
-    pub hides_older: bool,
+pub(crate) struct Entry {
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) user_meta: u8,
+    pub(crate) expires_at: Option<u64>,
+    pub(crate) hides_older: bool,
 }
 
 impl Entry {
-    pub fn is_live(&self, time: u64) -> bool {
+    pub(crate) fn is_live(&self, time: u64) -> bool {
         self.value.is_some() && !self.is_expired(time)
     }
 
-    pub fn is_expired(&self, time: u64) -> bool {
+    pub(crate) fn is_expired(&self, time: u64) -> bool {
         self.expires_at.is_some_and(|at| at <= time)
     }
 }
 
 /// What an iteration shows of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    pub key: Vec<u8>,
+pub(crate) struct Row {
+    pub(crate) key: Vec<u8>,
     /// 0 for a write of the transaction itself.
-    pub version: u64,
-    pub entry: Entry,
+    pub(crate) version: u64,
+    pub(crate) entry: Entry,
 }
 
-pub type Writes = BTreeMap<Vec<u8>, Entry>;
-pub type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+pub(crate) type Writes = BTreeMap<Vec<u8>, Entry>;
+pub(crate) type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 /// Every version that was ever committed.
 #[derive(Clone, Debug, Default)]
-pub struct Oracle {
+pub(crate) struct Oracle {
     /// Newest last.
     keys: BTreeMap<Vec<u8>, Vec<(u64, Entry)>>,
     /// The keys of each commit.
@@ -44,28 +44,28 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    pub fn commit(&mut self, version: u64, writes: &Writes) {
+    pub(crate) fn commit(&mut self, version: u64, writes: &Writes) {
         for (key, entry) in writes {
             self.keys.entry(key.clone()).or_default().push((version, entry.clone()));
         }
         self.commits.push((version, writes.keys().cloned().collect()));
     }
 
-    pub fn last_version(&self) -> u64 {
+    pub(crate) fn last_version(&self) -> u64 {
         self.commits.last().map_or(0, |(version, _)| *version)
     }
 
     /// All versions of `key` that a reader at `version` may see, newest first.
-    pub fn versions(&self, key: &[u8], version: u64) -> impl Iterator<Item = &(u64, Entry)> {
+    pub(crate) fn versions(&self, key: &[u8], version: u64) -> impl Iterator<Item = &(u64, Entry)> {
         self.keys.get(key).into_iter().flatten().rev().filter(move |(of, _)| *of <= version)
     }
 
-    pub fn get(&self, key: &[u8], version: u64, time: u64) -> Option<&(u64, Entry)> {
+    pub(crate) fn get(&self, key: &[u8], version: u64, time: u64) -> Option<&(u64, Entry)> {
         self.versions(key, version).next().filter(|(_, entry)| entry.is_live(time))
     }
 
     /// The live rows of a range, with the writes of a transaction on top.
-    pub fn rows(&self, range: &KeyRange, version: u64, time: u64, since: u64, own: &Writes) -> Vec<Row> {
+    pub(crate) fn rows(&self, range: &KeyRange, version: u64, time: u64, since: u64, own: &Writes) -> Vec<Row> {
         let mut rows = BTreeMap::new();
         for key in self.keys.keys().filter(|key| contains(range, key)) {
             if let Some((of, entry)) = self.get(key, version, time)
@@ -85,14 +85,14 @@ impl Oracle {
     }
 
     /// True when a commit after `version` wrote one of these keys, or into one of these ranges.
-    pub fn is_overtaken(&self, version: u64, points: &[Vec<u8>], ranges: &[KeyRange]) -> bool {
+    pub(crate) fn is_overtaken(&self, version: u64, points: &[Vec<u8>], ranges: &[KeyRange]) -> bool {
         self.commits.iter().rev().take_while(|(of, _)| *of > version).any(|(_, keys)| {
             keys.iter().any(|key| points.contains(key) || ranges.iter().any(|range| contains(range, key)))
         })
     }
 }
 
-pub fn contains(range: &KeyRange, key: &[u8]) -> bool {
+pub(crate) fn contains(range: &KeyRange, key: &[u8]) -> bool {
     let after_start = match &range.0 {
         Bound::Unbounded => true,
         Bound::Included(start) => key >= start.as_slice(),

@@ -20,7 +20,7 @@ type Outcome<T = ()> = Result<T, String>;
 ///
 /// # Errors
 /// What differs, or panics.
-pub fn run(history: &History) -> Outcome {
+pub(crate) fn run(history: &History) -> Outcome {
     let run = AssertUnwindSafe(|| {
         let mut world = World::open(history)?;
         for (index, operation) in history.operations.iter().enumerate() {
@@ -112,7 +112,7 @@ fn entry_of(write: &Write, now: u64) -> Entry {
     match &write.value {
         None => Entry { value: None, user_meta: 0, expires_at: None, hides_older: false },
         Some(value) => Entry {
-            value: Some(value.clone()),
+            value: Some(value.bytes()),
             user_meta: write.user_meta,
             expires_at: write.ttl.map(|seconds| now + seconds),
             hides_older: write.hide_older,
@@ -255,7 +255,7 @@ impl World {
     fn write(&mut self, write: &Write) -> Outcome {
         let (key, entry) = (key(write.key), entry_of(write, self.now()));
         let version = match &write.value {
-            Some(value) => self.db.set_with(&key, value, &set_options(write)),
+            Some(value) => self.db.set_with(&key, value.bytes(), &set_options(write)),
             None => self.db.delete(&key),
         };
         self.committed(told(version)?.0, &Writes::from([(key, entry)]))
@@ -275,7 +275,7 @@ impl World {
         for write in writes {
             let (key, entry) = (key(write.key), entry_of(write, self.now()));
             told(match &write.value {
-                Some(value) => batch.set_with(&key, value, &set_options(write)),
+                Some(value) => batch.set_with(&key, value.bytes(), &set_options(write)),
                 None => batch.delete(&key),
             })?;
             parts.entry(self.db.version().0 + 1).or_default().insert(key, entry);
@@ -434,7 +434,7 @@ impl World {
         let Some(txn) = &mut self.txns[slot] else { return Ok(()) };
         let key = key(write.key);
         told(match &write.value {
-            Some(value) => txn.txn.set_with(&key, value, &set_options(write)),
+            Some(value) => txn.txn.set_with(&key, value.bytes(), &set_options(write)),
             None => txn.txn.delete(&key),
         })?;
         txn.writes.insert(key, entry_of(write, now));

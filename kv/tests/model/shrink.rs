@@ -7,7 +7,7 @@ use crate::run::run;
 const ATTEMPTS_MAX: usize = 3_000;
 
 /// Returns the smaller history, and why it fails.
-pub fn shrink(mut history: History, mut why: String) -> (History, String) {
+pub(crate) fn shrink(mut history: History, mut why: String) -> (History, String) {
     let mut attempts = 0;
     let mut chunk = history.operations.len() / 2;
     while chunk > 0 {
