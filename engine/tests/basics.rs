@@ -93,7 +93,7 @@ fn a_step_with_nothing_to_do_says_so() {
 #[test]
 fn commits_never_wait_for_memory_that_no_step_frees() {
     let harness = Harness::new(Options::tiny());
-    let big = vec![1u8; 60];
+    let big = [1u8; 60];
     let keys: Vec<[u8; 4]> = (0..3_000u32).map(u32::to_be_bytes).collect();
     let writes: Vec<(&[u8], Option<&[u8]>)> = keys.iter().map(|key| (&key[..], Some(&big[..]))).collect();
     harness.commit(&writes, Durability::Buffered);

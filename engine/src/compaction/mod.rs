@@ -6,6 +6,8 @@
 
 mod job;
 mod pick;
+#[cfg(test)]
+mod pick_tests;
 mod retain;
 mod split;
 mod targets;

@@ -225,6 +225,7 @@ impl World {
             },
             Operation::SnapshotIterate(slot, iteration, plan) => match self.snapshots[*slot].clone() {
                 Some((txn, time)) => {
+                    self.end_iteration(*iteration);
                     self.iterations[*iteration] = Some(self.iteration(&txn, time, plan)?);
                     Ok(())
                 }
