@@ -389,7 +389,28 @@ fn boundary_versions() {
     }
 }
 
-/// Goal: the index gives its memory back. Method: fill it through long-lived readers, let them end, prune.
+/// Goal: a transaction far behind is told from its own snapshot to the last commit, and not one commit more, also
+/// after forgotten commits were swept out of the index. Method: commit N writes key N; look up the keys at both ends.
+#[test]
+fn the_index_is_exact_at_both_ends() {
+    const COMMITS: u64 = 12_000;
+    let mut pair = Pair::new(Version::ZERO);
+    (1..=COMMITS).for_each(|number| pair.write(&[&number.to_be_bytes()]));
+    for begun in [1_000, COMMITS - 1_000] {
+        let check = |number: u64| {
+            pair.real
+                .check_before(&point(&number.to_be_bytes()), Version(begun))
+                .map_err(|lost| lost.lost_to.0)
+        };
+        assert!(check(begun).is_ok() && check(COMMITS + 1).is_ok());
+        for later in [begun + 1, begun + 500, COMMITS] {
+            assert_eq!(check(later).unwrap_err(), later);
+        }
+        pair.real.prune(Version(COMMITS - 1_000));
+    }
+}
+
+/// Goal: an index that was emptied fills again. Method: fill it through long-lived readers, let them end, prune.
 #[test]
 fn decisions_stay_right_when_the_index_is_swept() {
     let mut pair = Pair::new(Version::ZERO);

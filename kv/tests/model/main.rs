@@ -56,4 +56,16 @@ fn the_database_does_what_a_map_of_versions_does() {
             });
         }
     });
+    let seen = &run::COVERAGE;
+    println!("{operations} operations: {seen:?}");
+    for counter in [
+        &seen.commits,
+        &seen.conflicts,
+        &seen.flushes,
+        &seen.compactions,
+        &seen.replays,
+        &seen.separated_values,
+    ] {
+        assert!(counter.load(Ordering::Relaxed) > histories / 2, "the histories miss what they are made for: {seen:?}");
+    }
 }

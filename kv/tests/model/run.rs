@@ -6,6 +6,7 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base::vfs::MemVfs;
@@ -15,6 +16,30 @@ use crate::operation::{History, Operation, SLOTS, ScanPlan, Write, key};
 use crate::oracle::{Entry, KeyRange, Oracle, Row, Writes};
 
 type Outcome<T = ()> = Result<T, String>;
+
+/// How often the histories came to what they are made for.
+#[derive(Debug, Default)]
+pub(crate) struct Coverage {
+    pub(crate) commits: AtomicU64,
+    pub(crate) conflicts: AtomicU64,
+    pub(crate) flushes: AtomicU64,
+    pub(crate) compactions: AtomicU64,
+    pub(crate) replays: AtomicU64,
+    pub(crate) separated_values: AtomicU64,
+}
+
+pub(crate) static COVERAGE: Coverage = Coverage {
+    commits: AtomicU64::new(0),
+    conflicts: AtomicU64::new(0),
+    flushes: AtomicU64::new(0),
+    compactions: AtomicU64::new(0),
+    replays: AtomicU64::new(0),
+    separated_values: AtomicU64::new(0),
+};
+
+fn count(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
 
 /// Runs one history.
 ///
@@ -265,7 +290,15 @@ impl World {
     fn committed(&mut self, version: u64, writes: &Writes) -> Outcome {
         same("version of a commit", &version, &(self.oracle.last_version() + 1))?;
         self.oracle.commit(version, writes);
+        count(&COVERAGE.commits, 1);
         Ok(())
+    }
+
+    fn count_background_work(&self) {
+        let stats = self.db.stats();
+        count(&COVERAGE.flushes, stats.flushes);
+        count(&COVERAGE.compactions, stats.compactions);
+        count(&COVERAGE.separated_values, stats.segments.iter().map(|segment| segment.live_values).sum());
     }
 
     /// The parts in which a batch is committed show in its versions only.
@@ -511,7 +544,10 @@ impl World {
             Ok(read_at) if txn.writes.is_empty() => same("version of an empty commit", &read_at.0, &version),
             Ok(committed) if !is_overtaken => self.committed(committed.0, &txn.writes),
             Ok(committed) => Err(format!("committed at {committed} though it was overtaken since {version}")),
-            Err(kv::Error::Conflict) if is_overtaken => Ok(()),
+            Err(kv::Error::Conflict) if is_overtaken => {
+                count(&COVERAGE.conflicts, 1);
+                Ok(())
+            }
             Err(error) => Err(format!("error: {error}; it read at {version}")),
         }
     }
@@ -523,6 +559,7 @@ impl World {
     }
 
     fn reopen(&mut self, kill: bool) -> Outcome {
+        self.count_background_work();
         if kill {
             self.vfs = MemVfs::from_snapshot(self.vfs.snapshot());
             self.options = self.options.clone().with_vfs(Arc::new(self.vfs.clone()));
@@ -531,6 +568,7 @@ impl World {
         }
         self.end_everything();
         self.db = told(self.options.clone().open("/db"))?;
+        count(&COVERAGE.replays, self.db.recovery_report().commits_replayed);
         same("version after opening", &self.db.version().0, &self.oracle.last_version())?;
         same("clean", &self.db.recovery_report().clean, &(!kill || self.db.recovery_report().commits_replayed == 0))?;
         self.compare_all(&told(self.db.begin_read())?)
@@ -564,6 +602,7 @@ impl World {
         told(self.db.compact())?;
         self.compare_all(&told(self.db.begin_read())?)?;
         self.verify()?;
+        self.count_background_work();
         told(self.db.close())
     }
 }
