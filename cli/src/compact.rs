@@ -37,7 +37,7 @@ fn stored_bytes(stats: &Stats) -> u64 {
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Outcome {
     let started = Instant::now();
-    let db = open_to_write(&arguments.database, Missing::Refuse, common)?;
+    let db = open_to_write(&arguments.database, Missing::Refuse, 0, common)?;
     let progress = Progress::waiting("compacting", common);
     db.flush()?;
     let before = stored_bytes(&db.stats());

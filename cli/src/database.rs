@@ -17,8 +17,16 @@ pub(crate) enum Missing {
     Create,
 }
 
-fn options(common: &Common) -> Outcome<Options> {
-    let Some(memory) = common.memory else { return Ok(Options::new()) };
+/// What a database uses unless it is told otherwise, in bytes.
+const DEFAULT_MEMORY_BYTES: u64 = 256 << 20;
+
+/// A transaction may use a fifth of the memory, and holds what it writes twice.
+const MEMORY_PER_TRANSACTION_BYTE: u64 = 10;
+
+/// Options for commits of up to `transaction_bytes`: one large value should not fail for want of an argument.
+fn options(transaction_bytes: u64, common: &Common) -> Outcome<Options> {
+    let needed = transaction_bytes.saturating_mul(MEMORY_PER_TRANSACTION_BYTE);
+    let memory = common.memory.unwrap_or(needed.max(DEFAULT_MEMORY_BYTES));
     let bytes = usize::try_from(memory)
         .map_err(|_| Failure::Usage(format!("--memory {memory} is larger than this machine can address")))?;
     Ok(Options::new().memory_budget(bytes))
@@ -27,15 +35,20 @@ fn options(common: &Common) -> Outcome<Options> {
 /// Opens for reading; not one byte of the database changes.
 pub(crate) fn open_to_read(path: &Path, common: &Common) -> Outcome<ReadOnlyDb> {
     refuse_missing(path)?;
-    Ok(options(common)?.open_read_only(path)?)
+    Ok(options(0, common)?.open_read_only(path)?)
 }
 
-/// Opens for reading and writing.
-pub(crate) fn open_to_write(path: &Path, missing: Missing, common: &Common) -> Outcome<Db> {
+/// Opens for reading and writing, for commits of up to `transaction_bytes`.
+pub(crate) fn open_to_write(
+    path: &Path,
+    missing: Missing,
+    transaction_bytes: u64,
+    common: &Common,
+) -> Outcome<Db> {
     if missing == Missing::Refuse {
         refuse_missing(path)?;
     }
-    let db = options(common)?.open(path)?;
+    let db = options(transaction_bytes, common)?.open(path)?;
     let report = db.recovery_report();
     if report.commits_replayed > 0 {
         common.note(&format!(

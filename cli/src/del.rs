@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Outcome {
     let key = common.argument("key", &arguments.key)?;
-    let db = open_to_write(&arguments.database, Missing::Refuse, common)?;
+    let db = open_to_write(&arguments.database, Missing::Refuse, 0, common)?;
     let was_there = db.update(|transaction| {
         let was_there = transaction.contains_key(&key)?;
         if was_there {

@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Outcome {
         how = how.ttl(span);
     }
     let missing = if arguments.create { Missing::Create } else { Missing::Refuse };
-    let db = open_to_write(&arguments.database, missing, common)?;
+    let db = open_to_write(&arguments.database, missing, value.len() as u64, common)?;
     let version = db.set_with(&key, &value, &how)?;
     db.close()?;
     if common.json { print_json(&json!({ "version": version.0 })) } else { Ok(()) }

@@ -1,6 +1,7 @@
 //! The death of the process at any moment: what was reported committed is there, and no batch is there in part.
 
 #![allow(clippy::disallowed_methods, reason = "tests make files on purpose")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod harness;
 
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use harness::{Place, open, write};
 
 /// How often it is killed; `KV_KILLS` asks for more.
-const KILLS: u32 = 12;
+const KILLS: u32 = 8;
 const FILES: u32 = 400;
 
 /// The contents of a file in one edition: its length and its bytes name the edition, and some are separate values.
@@ -59,7 +60,6 @@ fn stored(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let db = open(path);
     let items = db.iter().unwrap().map(|item| item.unwrap());
     let stored = items.map(|item| (item.key().to_vec(), item.value().unwrap().to_vec())).collect();
-    assert!(db.verify().unwrap().is_clean());
     db.close().unwrap();
     stored
 }
@@ -104,7 +104,11 @@ fn killed_at_random_moments() {
 
         let told = reported(&place.path("report"));
         assert_eq!(told, batches[..told.len()], "round {round}");
-        let found = if place.path("db").exists() { stored(&place.path("db")) } else { BTreeMap::new() };
+        if place.path("db/MANIFEST").exists() {
+            place.run(&["verify", "db"]).exits(0);
+        }
+        let found = stored(&place.path("db"));
+        place.run(&["verify", "db"]).exits(0);
         state = check(&found, state, &edition, &batches, told.len(), round);
         for report in ["report", "reference-report"] {
             let _absent = std::fs::remove_file(place.path(report));

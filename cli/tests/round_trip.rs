@@ -109,6 +109,22 @@ fn other_than_files_is_skipped_and_said() {
     assert_eq!(place.run(&["scan", "in/db"]).exits(0).text(), "file\t1\n");
 }
 
+/// Goal: a large file needs no argument, and a budget that is too small says so. Method: 40 MB, more than a transaction may hold by
+/// default; also a database that is made inside the tree.
+#[test]
+fn one_large_file() {
+    let place = Place::new();
+    let contents: Vec<u8> = (0..40_000_000u32).map(|at| ((at * 31) >> 7) as u8).collect();
+    write(&place.path("in/sub/large"), &contents);
+    let arguments = ["import", "in/sub/db", "--files", "in"];
+    place.run(&[arguments.as_slice(), &["--memory", "16M"]].concat()).exits(2).says(&["more with --memory"]);
+    std::fs::remove_dir_all(place.path("in/sub/db")).unwrap();
+    place.run(&arguments).exits(0);
+    assert!(place.run(&["get", "in/sub/db", "sub/large"]).exits(0).stdout == contents);
+    assert_eq!(place.run(&["count", "in/sub/db"]).exits(0).text(), "1\n");
+    place.run(&["set", "copy", "key", "--value-file", "in/sub/large", "--create"]).exits(0);
+}
+
 /// Goal: an export never leaves its directory, and says what it refused. Method: keys that would, next to good ones.
 #[test]
 fn keys_that_would_leave_the_directory_are_refused() {

@@ -55,7 +55,12 @@ impl WriteBatch {
     ///
     /// # Errors
     /// As [`WriteBatch::set`].
-    pub fn set_with(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, how: &SetOptions) -> Result<()> {
+    pub fn set_with(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        how: &SetOptions,
+    ) -> Result<()> {
         let (key, value) = (key.as_ref(), value.as_ref());
         check_value(value)?;
         self.room_for(key, value.len())?;

@@ -54,7 +54,9 @@ impl Reservation {
     /// [`Error::LimitExceeded`] when the budget has not that much left; what it held before, it still holds.
     #[inline]
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<()> {
-        let Some(missing) = bytes.checked_sub(self.bytes).filter(|missing| *missing > 0) else { return Ok(()) };
+        let Some(missing) = bytes.checked_sub(self.bytes).filter(|missing| *missing > 0) else {
+            return Ok(());
+        };
         let generous = missing.max(STEP_BYTES);
         // Near the limit the exact amount may still fit.
         let taken = match self.budget.take(generous) {

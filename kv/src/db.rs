@@ -131,7 +131,12 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::set`].
-    pub fn set_with(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, how: &SetOptions) -> Result<Version> {
+    pub fn set_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        how: &SetOptions,
+    ) -> Result<Version> {
         let store = self.handle.store();
         store.commit_one(key.as_ref(), how.entry(value.as_ref(), store.now()))
     }
@@ -177,7 +182,6 @@ impl Db {
     }
 
     /// A batch of writes that is not one transaction: it has no limit of size.
-    #[must_use]
     pub fn write_batch(&self) -> WriteBatch {
         WriteBatch::new(&self.handle)
     }

@@ -6,10 +6,10 @@ use base::clock::Clock;
 use engine::Engine;
 use parking_lot::Mutex;
 
+use crate::Result;
 use crate::background::Who;
 use crate::maintenance::Maintenance;
 use crate::store::{Settings, Store};
-use crate::Result;
 
 /// An open database and its threads. Databases, transactions and iterators hold it; the threads hold only the [`Store`].
 #[derive(Debug)]
@@ -24,7 +24,12 @@ pub(crate) struct Handle {
 impl Handle {
     /// # Errors
     /// When the system has no thread left.
-    pub(crate) fn new(engine: Engine, clock: Arc<dyn Clock>, settings: Settings, is_writable: bool) -> Result<Arc<Self>> {
+    pub(crate) fn new(
+        engine: Engine,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        is_writable: bool,
+    ) -> Result<Arc<Self>> {
         let store = Store::new(engine, clock, settings);
         let maintenance = if is_writable { Maintenance::start(&store)? } else { Maintenance::default() };
         Ok(Arc::new(Self { store, maintenance, is_writable, closed: Mutex::new(None) }))

@@ -16,10 +16,17 @@ pub struct Item {
 
 #[derive(Clone, Debug)]
 enum Source {
-    Found { key: Bytes, found: Found },
+    Found {
+        key: Bytes,
+        found: Found,
+    },
     Scanned(ScanItem),
     /// A write of the transaction that reads, which reads at `version`.
-    Own { key: Bytes, pending: Pending, version: Version },
+    Own {
+        key: Bytes,
+        pending: Pending,
+        version: Version,
+    },
 }
 
 impl Item {
@@ -64,7 +71,10 @@ impl Item {
     /// Damage, or the system's. [`Error::InvalidOption`] when the scan was asked for keys only.
     pub fn value(&self) -> Result<Bytes> {
         if !self.has_value {
-            return Err(Error::option("keys_only", "the scan was asked for keys only; leave it out to load values"));
+            return Err(Error::option(
+                "keys_only",
+                "the scan was asked for keys only; leave it out to load values",
+            ));
         }
         let value = match &self.source {
             Source::Found { key, found } => found.value(key)?,

@@ -14,8 +14,8 @@
 //! })?;
 //!
 //! // One snapshot: whatever is written meanwhile is not seen.
-//! let names = db.view(|txn| txn.prefix("la").map(|item| Ok(item?.value()?)).collect::<kv::Result<Vec<_>>>())?;
-//! assert_eq!(names, ["ann"]);
+//! let keys = db.view(|txn| txn.iter()?.map(|item| Ok(item?.key().to_vec())).collect::<kv::Result<Vec<_>>>())?;
+//! assert_eq!(keys, [&b"last"[..], b"visits"]);
 //! # db.close()
 //! # }
 //! ```
@@ -64,9 +64,7 @@ mod write_txn;
 pub use base::clock::{Clock, ManualClock, SystemClock};
 pub use base::{Compression, UnixSeconds, Version};
 pub use bytes::Bytes;
-pub use engine::{
-    Durability, LevelStats, RecoveryReport, SegmentStats, Stats, Step, TableAccess, Verified,
-};
+pub use engine::{Durability, LevelStats, RecoveryReport, SegmentStats, Stats, Step, TableAccess, Verified};
 
 pub use batch::WriteBatch;
 pub use db::Db;

@@ -26,7 +26,12 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
-    pub(crate) fn new(scan: EngineScan, own: Option<OwnWrites>, all_versions: bool, at: (Version, UnixSeconds)) -> Self {
+    pub(crate) fn new(
+        scan: EngineScan,
+        own: Option<OwnWrites>,
+        all_versions: bool,
+        at: (Version, UnixSeconds),
+    ) -> Self {
         Self { scan, front: None, back: None, own, all_versions, version: at.0, time: at.1 }
     }
 

@@ -242,7 +242,9 @@ impl Options {
         let options = self.engine.clone().unwrap_or_else(derived);
         options.validate().map_err(|error| match error {
             // Told by the name of the setting that it is derived from.
-            base::Error::InvalidArgument { what: "bottom_compression", why } => Error::option("compression", why),
+            base::Error::InvalidArgument { what: "bottom_compression", why } => {
+                Error::option("compression", why)
+            }
             base::Error::InvalidArgument { what, why } => Error::option(what, why),
             other => Error::Storage(other),
         })?;

@@ -37,7 +37,8 @@ impl Store {
             if self.engine().pressure() != Pressure::Stop {
                 break;
             }
-            if let Some(error) = self.background().failure_since(before).map(Error::Storage).filter(is_final) {
+            if let Some(error) = self.background().failure_since(before).map(Error::Storage).filter(is_final)
+            {
                 return Err(error);
             }
             let is_manual = self.settings().maintenance_threads == 0;
@@ -72,7 +73,8 @@ impl Store {
             }
             match self.step(who) {
                 Ok(Step::Idle) if self.background().is_quiet_since(seen) => {
-                    let unfinished = || base::Error::invalid("background work", "none is left, and it is not done");
+                    let unfinished =
+                        || base::Error::invalid("background work", "none is left, and it is not done");
                     return Err(self.background().last_failure().unwrap_or_else(unfinished).into());
                 }
                 Ok(Step::Idle) => self.background().wait_for_progress(seen, PATIENCE),

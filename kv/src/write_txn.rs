@@ -67,7 +67,9 @@ impl WriteTxn {
         let key = key.as_ref();
         match self.own(key) {
             Some(pending) => {
-                let own = |pending: &Pending| Item::own(Bytes::copy_from_slice(key), pending.clone(), self.version());
+                let own = |pending: &Pending| {
+                    Item::own(Bytes::copy_from_slice(key), pending.clone(), self.version())
+                };
                 Ok(pending.map(own))
             }
             None => {
@@ -95,7 +97,7 @@ impl WriteTxn {
     /// What its own writes say of `key`: nothing, that it has no value, or its value.
     fn own(&self, key: &[u8]) -> Option<Option<&Pending>> {
         let pending = self.writes.get(key)?;
-        Some(Some(pending).filter(|pending| pending.as_entry().is_live(self.snapshot.time())))
+        Some(Some(pending))
     }
 
     /// All items.
@@ -141,7 +143,12 @@ impl WriteTxn {
     ///
     /// # Errors
     /// As [`WriteTxn::set`].
-    pub fn set_with(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, how: &SetOptions) -> Result<()> {
+    pub fn set_with(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        how: &SetOptions,
+    ) -> Result<()> {
         let (key, value) = (key.as_ref(), value.as_ref());
         check_value(value)?;
         self.room_for(key, value.len())?;

@@ -4,43 +4,49 @@
 
 use std::sync::Arc;
 
-use base::vfs::MemVfs;
-use kv::{Db, Durability, Options};
+use base::vfs::{CrashProfile, Fault, FaultKind, FaultVfs, ImageBudget, MemVfs, Operation, SimVfs, Vfs};
+use kv::{Db, Durability, Error, Options};
 
 fn key(number: u32) -> [u8; 4] {
     number.to_be_bytes()
 }
 
-/// The numbers that are there, which must be the first so many.
-fn prefix_len(db: &Db) -> u32 {
-    let mut count = 0;
-    for item in db.iter().unwrap() {
-        let item = item.unwrap();
-        assert_eq!(item.key(), key(count), "a commit is missing before another one");
-        assert_eq!(item.value().unwrap(), vec![count as u8; count as usize % 150]);
-        count += 1;
-    }
-    count
+fn value(number: u32) -> Vec<u8> {
+    vec![number as u8; number as usize % 150]
+}
+
+fn open(vfs: &(impl Vfs + Clone + 'static)) -> Db {
+    Options::tiny().with_vfs(Arc::new(vfs.clone())).open("/db").unwrap()
 }
 
 fn write(db: &Db, number: u32, durability: Durability) -> kv::Result<()> {
     let mut txn = db.begin_write()?;
-    txn.set(key(number), vec![number as u8; number as usize % 150])?;
+    txn.set(key(number), value(number))?;
     txn.commit_with(durability).map(drop)
+}
+
+/// How many are there; they must be the first so many, and whole.
+fn count(db: &Db) -> u32 {
+    let mut count = 0;
+    for item in db.iter().unwrap() {
+        let item = item.unwrap();
+        assert_eq!(item.key(), key(count), "a commit is missing before another one");
+        assert_eq!(item.value().unwrap(), value(count));
+        count += 1;
+    }
+    count
 }
 
 #[test]
 fn the_death_of_the_process_loses_nothing() {
     for durability in [Durability::Sync, Durability::Buffered] {
         let vfs = MemVfs::new();
-        let db = Options::tiny().with_vfs(Arc::new(vfs.clone())).open("/db").unwrap();
+        let db = open(&vfs);
         for number in 0..300 {
             write(&db, number, durability).unwrap();
             if number % 37 == 0 {
-                // The files as they are at this moment, under another life.
-                let killed = Arc::new(MemVfs::from_snapshot(vfs.snapshot()));
-                let db = Options::tiny().with_vfs(killed).open("/db").unwrap();
-                assert_eq!(prefix_len(&db), number + 1, "{durability:?}");
+                let db = open(&MemVfs::from_snapshot(vfs.snapshot()));
+                assert_eq!(count(&db), number + 1, "{durability:?}");
                 assert!(db.verify().unwrap().is_clean());
             }
         }
@@ -48,24 +54,105 @@ fn the_death_of_the_process_loses_nothing() {
 }
 
 #[test]
-fn a_sync_makes_every_earlier_commit_durable() {
-    let vfs = base::vfs::SimVfs::new();
-    let db = Options::tiny().with_vfs(Arc::new(vfs.clone())).open("/db").unwrap();
-    let mut acknowledged = 0;
-    for number in 0..120 {
+fn power_loss_keeps_a_prefix_that_holds_everything_synced() {
+    let vfs = SimVfs::new();
+    let db = open(&vfs);
+    for number in 0..100 {
         let durability = if number % 10 == 9 { Durability::Sync } else { Durability::Buffered };
         write(&db, number, durability).unwrap();
-        if durability == Durability::Sync {
-            acknowledged = number + 1;
-        }
         if number == 54 {
             db.sync().unwrap();
-            acknowledged = number + 1;
         }
-        if number % 12 == 6 {
-            check_images(&vfs, acknowledged, number + 1);
+        if durability == Durability::Sync || number == 54 {
+            vfs.note(u64::from(number) + 1);
         }
+    }
+    let recording = vfs.recording();
+    let budget = ImageBudget { exhaustive_up_to: 4, at_most: 4, random: 2, ..ImageBudget::default() };
+    let (mut images, mut lost) = (0, 0);
+    for point in recording.crash_points() {
+        let acknowledged = recording.notes(point).last().copied().unwrap_or(0) as u32;
+        for image in recording.images(point, CrashProfile::Strict, &budget) {
+            let explanation = image.explain();
+            let db = open(&image.into_mem());
+            let kept = count(&db);
+            assert!(
+                (acknowledged..=100).contains(&kept),
+                "{acknowledged} were durable, {kept} are left; {explanation}"
+            );
+            images += 1;
+            lost += u32::from(kept < 100);
+        }
+    }
+    assert!(images > 100 && lost > 10, "{images} images, {lost} of them lost something");
+}
+
+#[test]
+fn a_batch_is_durable_when_its_last_part_is() {
+    let vfs = SimVfs::new();
+    let db = open(&vfs);
+    let mut batch = db.write_batch();
+    for number in 0..200 {
+        batch.set(key(number), value(number)).unwrap();
+    }
+    assert!(db.version().0 > 0, "it was large enough to be split");
+    batch.commit().unwrap();
+    let recording = vfs.recording();
+    let budget = ImageBudget { exhaustive_up_to: 16, at_most: 16, random: 8, ..ImageBudget::default() };
+    for image in recording.images(recording.len(), CrashProfile::Strict, &budget) {
+        assert_eq!(count(&open(&image.into_mem())), 200);
     }
 }
 
-fn check_images(_vfs: &base::vfs::SimVfs, _at_least: u32, _at_most: u32) {}
+/// Fills a disk until commits are refused, with and without threads: no wait may be without end.
+#[test]
+fn a_full_disk_refuses_commits_and_nothing_else() {
+    for threads in [0, 2] {
+        let vfs = FaultVfs::new(Arc::new(MemVfs::new()));
+        let options = Options::tiny().maintenance_threads(threads).with_vfs(Arc::new(vfs.clone()));
+        let db = options.clone().open("/db").unwrap();
+        vfs.limit_bytes(Some(200_000));
+        let mut written = 0;
+        let refused = loop {
+            match write(&db, written, Durability::Sync) {
+                Ok(()) => written += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(refused.is_no_space(), "{refused}");
+        assert!(written > 100, "{written}");
+        assert_eq!(count(&db), written, "reads go on");
+        vfs.limit_bytes(None);
+        for number in written..written + 200 {
+            write(&db, number, Durability::Sync).unwrap();
+        }
+        db.close().unwrap();
+        let db = options.open("/db").unwrap();
+        assert_eq!(count(&db), written + 200);
+        assert!(db.verify().unwrap().is_clean());
+    }
+}
+
+#[test]
+fn a_failed_sync_makes_the_outcome_unknown_and_stops_writing() {
+    let disk = SimVfs::new();
+    let vfs = FaultVfs::new(Arc::new(disk.clone()));
+    let db = Options::tiny().with_vfs(Arc::new(vfs.clone())).open("/db").unwrap();
+    for number in 0..20 {
+        write(&db, number, Durability::Sync).unwrap();
+    }
+    vfs.inject(Fault::new(FaultKind::SyncLost).on(Operation::Sync));
+    let unknown = write(&db, 20, Durability::Sync).unwrap_err();
+    assert!(matches!(unknown, Error::Unknown(_)) && !unknown.is_retryable(), "{unknown}");
+    let halted = write(&db, 21, Durability::Sync).unwrap_err();
+    assert!(halted.is_halted(), "{halted}");
+    assert_eq!(count(&db), 20, "what is not durable is not shown");
+    assert!(db.flush().unwrap_err().is_halted());
+    assert!(db.close().unwrap_err().is_halted());
+    let recording = disk.recording();
+    let budget = ImageBudget { exhaustive_up_to: 16, at_most: 16, random: 8, ..ImageBudget::default() };
+    for image in recording.images(recording.len(), CrashProfile::Strict, &budget) {
+        let kept = count(&open(&image.into_mem()));
+        assert!(kept == 20 || kept == 21, "{kept}");
+    }
+}

@@ -70,7 +70,8 @@ fn both_ends_of_an_iterator_meet_among_own_and_stored_items() {
         let item = if from_back { range.next_back() } else { range.next() };
         item.map(|item| String::from_utf8(item.unwrap().key().to_vec()).unwrap())
     };
-    let order: Vec<_> = [false, true, true, false, false, true, false].map(&mut next).into_iter().flatten().collect();
+    let order: Vec<_> =
+        [false, true, true, false, false, true, false].map(&mut next).into_iter().flatten().collect();
     assert_eq!(order, ["0", "3", "2", "1", "15"]);
 }
 
@@ -184,9 +185,13 @@ fn g2_phantoms_are_refused() {
 /// What a scan has not come to may change; what it has come to may not.
 #[test]
 fn only_the_visited_part_of_a_range_counts() {
-    for (reverse, changed, expect_conflict) in
-        [(false, "a", true), (false, "b0", false), (true, "c", true), (true, "b0", false), (false, "b", false)]
-    {
+    for (reverse, changed, expect_conflict) in [
+        (false, "a", true),
+        (false, "b0", false),
+        (true, "c", true),
+        (true, "b0", false),
+        (false, "b", false),
+    ] {
         let db = Options::tiny().open_in_memory().unwrap();
         for key in ["a", "b", "c"] {
             db.set(key, "x").unwrap();
@@ -296,4 +301,31 @@ fn handles_are_owned_and_may_go_to_other_threads() {
     let range = db.iter().unwrap();
     drop(db);
     assert_eq!(keys(range), ["1", "2"]);
+}
+
+/// Of all versions, a transaction's own write is the newest one of its key, in both directions.
+#[test]
+fn own_writes_are_the_newest_of_all_versions() {
+    let tiny = engine::Options { keep_versions: std::num::NonZeroU32::MAX, ..engine::Options::tiny() };
+    let db = Options::tiny().with_engine_options(tiny).open_in_memory().unwrap();
+    for value in ["1", "2"] {
+        db.set("a", value).unwrap();
+        db.set("b", value).unwrap();
+    }
+    let mut txn = db.begin_write().unwrap();
+    txn.delete("a").unwrap();
+    txn.set("aa", "own").unwrap();
+    let shown = |scan: kv::Scan| {
+        let row = |item: kv::Item| {
+            let value = String::from_utf8(item.value().unwrap().to_vec()).unwrap();
+            let value = if item.is_deleted() { "deleted".to_string() } else { value };
+            (String::from_utf8(item.key().to_vec()).unwrap(), value)
+        };
+        scan.all_versions().iter().unwrap().map(|item| row(item.unwrap())).collect::<Vec<_>>()
+    };
+    let mut expected = [("a", "deleted"), ("a", "2"), ("a", "1"), ("aa", "own"), ("b", "2"), ("b", "1")]
+        .map(|(key, value)| (key.to_string(), value.to_string()));
+    assert_eq!(shown(txn.scan()), expected);
+    expected.reverse();
+    assert_eq!(shown(txn.scan().reverse()), expected);
 }

@@ -9,7 +9,7 @@ use base::{Entry, InternalKey};
 
 use crate::head::Fingerprint;
 use crate::link::Child;
-use crate::node::{Goal, Inner, Leaf};
+use crate::node::{Goal, Leaf};
 use crate::tree::Tree;
 use crate::writer::{Full, Writer};
 
@@ -75,10 +75,7 @@ fn descend_together(tree: &Tree, group: &mut [Descent<'_>]) {
             let index = inner.route(arena, Goal::Holding(descent.key.user_key), inner.count());
             if let Some(child) = inner.child(index) {
                 descent.at = child;
-                arena.prefetch(
-                    child.place(),
-                    if matches!(child, Child::Leaf(_)) { Leaf::HOT_BYTES } else { Inner::HOT_BYTES },
-                );
+                tree.prefetch(child);
             }
         }
     }

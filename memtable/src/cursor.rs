@@ -14,6 +14,11 @@ use crate::record::{Record, newest_at, oldest, oldest_above};
 use crate::tree::{Fences, Tree};
 use crate::value::share_value;
 
+/// How far ahead records are fetched, in keys.
+const PREFETCH_STEPS: usize = 6;
+/// How much of a record is fetched ahead, in bytes: the processor follows by itself.
+const PREFETCH_BYTES: usize = 128;
+
 /// A position in a memtable; keeps it alive.
 ///
 /// It holds the order of one leaf as it was when the leaf was entered, which stays right whatever the writer
@@ -56,20 +61,36 @@ impl MemtableCursor {
     /// The newest version of the key at the present position of the leaf.
     fn newest_here(&self) -> Option<Ref<Record>> {
         let place = self.place.as_ref()?;
+        self.newest_at_position(place.position)
+    }
+
+    /// The newest version of the key at a position of the leaf.
+    fn newest_at_position(&self, position: usize) -> Option<Ref<Record>> {
+        let place = self.place.as_ref()?;
         let leaf = self.memtable.tree().arena.node(place.leaf);
-        leaf.newest(place.order.slot(place.position)?)
+        leaf.newest(place.order.slot(position)?)
+    }
+
+    /// Fetches the record at a position ahead: neighbours in the order of keys are far apart in the arena.
+    fn prefetch(&self, position: usize) {
+        if let Some(record) = self.newest_at_position(position) {
+            self.memtable.tree().arena.prefetch(record.place(), PREFETCH_BYTES);
+        }
     }
 
     /// Enters the next leaf while the position is behind the last key of its leaf.
     fn settle_forward(&mut self) -> Option<Ref<Record>> {
         loop {
             let place = self.place.as_ref()?;
-            if place.position < place.order.len() {
+            let position = place.position;
+            if position < place.order.len() {
+                self.prefetch(position + PREFETCH_STEPS);
                 return self.newest_here();
             }
             let fence = place.fences.high?;
             let tree = self.memtable.tree();
             self.place = Place::enter(tree, Goal::Holding(tree.arena.record(fence).user_key()));
+            (0..PREFETCH_STEPS).for_each(|position| self.prefetch(position));
         }
     }
 
@@ -79,11 +100,17 @@ impl MemtableCursor {
             let place = self.place.as_mut()?;
             if let Some(before) = place.position.checked_sub(1) {
                 place.position = before;
+                if let Some(ahead) = before.checked_sub(PREFETCH_STEPS) {
+                    self.prefetch(ahead);
+                }
                 return Some(oldest(&self.memtable.tree().arena, self.newest_here()?));
             }
             let fence = place.fences.low?;
             let tree = self.memtable.tree();
-            self.place = Place::enter_behind(tree, Goal::Below(tree.arena.record(fence).user_key()));
+            let place = Place::enter_behind(tree, Goal::Below(tree.arena.record(fence).user_key()))?;
+            let end = place.position;
+            self.place = Some(place);
+            (end.saturating_sub(PREFETCH_STEPS)..end).for_each(|position| self.prefetch(position));
         }
     }
 

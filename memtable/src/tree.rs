@@ -90,9 +90,20 @@ impl Tree {
                     let index = node.route(&self.arena, goal, count);
                     visit(inner, index, count);
                     child = node.child(index)?;
+                    self.prefetch(child);
                 }
             }
         }
+    }
+
+    /// Fetches ahead what a descent will touch of a node: the search in it has a chain of dependent loads.
+    #[inline]
+    pub(crate) fn prefetch(&self, child: Child) {
+        let hot_bytes = match child {
+            Child::Inner(_) => Inner::HOT_BYTES,
+            Child::Leaf(_) => Leaf::HOT_BYTES,
+        };
+        self.arena.prefetch(child.place(), hot_bytes);
     }
 
     /// The newest version of `user_key` at or below `at`.

@@ -58,6 +58,9 @@ impl RecentCommits {
             return Ok(Checked { read_version, checked_to: read_version });
         }
         let backlog = self.log.lock().backlog(read_version)?;
+        if backlog.commits == 0 {
+            return Ok(Checked { read_version, checked_to: read_version });
+        }
         let points_checked_to = self.check_points(reads, read_version, &backlog)?;
         let mut checked_to = if reads.has_ranges() { read_version } else { points_checked_to };
         let mut looked_at = 0;

@@ -52,6 +52,34 @@ impl Kind {
     }
 }
 
+/// How much a tree holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    /// All files that are not too large.
+    pub(crate) total_bytes: u64,
+    /// The largest of them.
+    pub(crate) largest_bytes: u64,
+}
+
+impl Size {
+    fn add(&mut self, bytes: u64) {
+        if bytes <= MAX_VALUE_BYTES {
+            self.total_bytes += bytes;
+            self.largest_bytes = self.largest_bytes.max(bytes);
+        }
+    }
+}
+
+/// The real place of a path whose last parts may not exist yet.
+fn canonical(path: &Path) -> Option<PathBuf> {
+    if let Ok(place) = path.canonicalize() {
+        return Some(place);
+    }
+    let name = path.file_name()?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some(canonical(parent)?.join(name))
+}
+
 /// Walks a directory; holds the names of the directories on the way down, never those of the whole tree.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
@@ -66,23 +94,23 @@ impl Tree {
     pub(crate) fn open(root: &Path, database: &Path) -> Outcome<Self> {
         let failed = |error: io::Error| Failure::file("read", root, &error);
         let root = root.canonicalize().map_err(failed)?;
-        let mut tree = Self { pending: Vec::new(), database: database.canonicalize().ok() };
+        let mut tree = Self { pending: Vec::new(), database: canonical(database) };
         tree.enter(&[], &root).map_err(failed)?;
         Ok(tree)
     }
 
-    /// The length of all files, in bytes, as far as it can be found out.
-    pub(crate) fn measure(mut self) -> u64 {
-        let mut bytes = 0;
+    /// How much there is to import, as far as it can be found out.
+    pub(crate) fn measure(mut self) -> Size {
+        let mut size = Size::default();
         while let Some(node) = self.pending.pop() {
             match node.kind {
-                Kind::File => bytes += node.path.symlink_metadata().map_or(0, |metadata| metadata.len()),
+                Kind::File => size.add(node.path.symlink_metadata().map_or(0, |metadata| metadata.len())),
                 // What cannot be read is told by the import itself.
                 Kind::Directory => drop(self.enter(&node.key, &node.path)),
                 Kind::Skipped(_) => {}
             }
         }
-        bytes
+        size
     }
 
     fn enter(&mut self, prefix: &[u8], directory: &Path) -> io::Result<()> {

@@ -98,10 +98,11 @@ struct Summary {
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Outcome {
     let started = Instant::now();
-    let db = open_to_write(&arguments.database, Missing::Create, common)?;
-    let (source, total) = open_source(arguments, common)?;
+    let Input { source, total_bytes, largest_bytes } = open_source(arguments, common)?;
+    let transaction_bytes = arguments.batch_bytes.saturating_add(largest_bytes);
+    let db = open_to_write(&arguments.database, Missing::Create, transaction_bytes, common)?;
     let mut report = arguments.report_batches.as_deref().map(BatchReport::open).transpose()?;
-    let progress = Progress::new("importing", total, common);
+    let progress = Progress::new("importing", total_bytes, common);
     let mut summary = Summary::default();
     let loaded = batches::read_ahead(source, arguments.batch_bytes, |batch| {
         tell_skipped(&batch, &progress, &mut summary);
@@ -124,23 +125,39 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Outcome {
     if summary.failed > 0 { Err(Failure::said()) } else { Ok(()) }
 }
 
-/// The records to import, and how many bytes they are where that is cheap to know.
-fn open_source(arguments: &Arguments, common: &Common) -> Outcome<(Source, Option<u64>)> {
+/// The records to import, and what is known of them before.
+struct Input {
+    source: Source,
+    total_bytes: Option<u64>,
+    /// The largest value, as far as it is known.
+    largest_bytes: u64,
+}
+
+fn open_source(arguments: &Arguments, common: &Common) -> Outcome<Input> {
     let SourceArguments { files, jsonl, tsv } = &arguments.source;
     match (files, jsonl, tsv) {
         (Some(directory), _, _) => {
             let tree = files::Tree::open(directory, &arguments.database)?;
-            // Somebody who watches gets to know the end; the walk costs a fraction of the import.
-            let total = if Progress::is_shown(common) { Some(tree.clone().measure()) } else { None };
-            Ok((Box::new(tree), total))
+            // One more walk costs a fraction of the import, and tells how much memory and time it will take.
+            let size = tree.clone().measure();
+            Ok(Input {
+                source: Box::new(tree),
+                total_bytes: Some(size.total_bytes),
+                largest_bytes: size.largest_bytes,
+            })
         }
         (None, Some(path), _) => {
-            let (input, bytes) = user_files::open_input(path)?;
-            Ok((Box::new(lines::Lines::json(input, path)), bytes))
+            let (input, total_bytes) = user_files::open_input(path)?;
+            Ok(Input { source: Box::new(lines::Lines::json(input, path)), total_bytes, largest_bytes: 0 })
         }
         (None, None, Some(path)) => {
-            let (input, bytes) = user_files::open_input(path)?;
-            Ok((Box::new(lines::Lines::tsv(input, path, common.line_format()?)), bytes))
+            let format = common.line_format()?;
+            let (input, total_bytes) = user_files::open_input(path)?;
+            Ok(Input {
+                source: Box::new(lines::Lines::tsv(input, path, format)),
+                total_bytes,
+                largest_bytes: 0,
+            })
         }
         (None, None, None) => Err(Failure::Usage("say what to import: --files, --jsonl or --tsv".into())),
     }

@@ -6,8 +6,8 @@
 //! `KV_SEED=n` runs one history; `KV_MODEL_OPERATIONS=n` says how many operations all histories have together. A history that fails
 //! is shrunk before it is shown.
 
-mod oracle;
 mod operation;
+mod oracle;
 mod run;
 mod shrink;
 
@@ -20,7 +20,9 @@ const HISTORY_OPERATIONS: u64 = 2_000;
 const OPERATIONS_DEFAULT: u64 = 1_000_000;
 
 fn number_from(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
 fn check(seed: u64) {
@@ -30,7 +32,9 @@ fn check(seed: u64) {
         let lines: Vec<_> = smaller.operations.iter().map(|operation| format!("{operation:?}")).collect();
         let (count, lines) = (lines.len(), lines.join("\n  "));
         let (keep_versions, positional) = (smaller.keep_versions, smaller.positional);
-        panic!("KV_SEED={seed} fails: {why}\n{keep_versions} versions kept, positional: {positional}, shrunk to {count}:\n  {lines}");
+        panic!(
+            "KV_SEED={seed} fails: {why}\n{keep_versions} versions kept, positional: {positional}, shrunk to {count}:\n  {lines}"
+        );
     }
 }
 
@@ -66,6 +70,9 @@ fn the_database_does_what_a_map_of_versions_does() {
         &seen.replays,
         &seen.separated_values,
     ] {
-        assert!(counter.load(Ordering::Relaxed) > histories / 2, "the histories miss what they are made for: {seen:?}");
+        assert!(
+            counter.load(Ordering::Relaxed) > histories / 2,
+            "the histories miss what they are made for: {seen:?}"
+        );
     }
 }

@@ -73,7 +73,9 @@ pub(crate) enum Operation {
     Compact,
     /// The clock moves on by so many seconds.
     Wait(u64),
-    Reopen { kill: bool },
+    Reopen {
+        kill: bool,
+    },
     ReadOnly,
     Verify,
 }
@@ -133,7 +135,6 @@ fn operation(rng: &mut Rng, background: u32, transactions: u32) -> Operation {
         (background, |rng| Operation::Step(rng.usize(1..6))),
         (4, |rng| Operation::Wait(rng.u64(1..4))),
         (1, rare),
-        
     ];
     let all: u32 = kinds.iter().map(|(weight, _)| weight).sum();
     let mut drawn = rng.u32(..all);

@@ -65,7 +65,14 @@ impl Oracle {
     }
 
     /// The live rows of a range, with the writes of a transaction on top.
-    pub(crate) fn rows(&self, range: &KeyRange, version: u64, time: u64, since: u64, own: &Writes) -> Vec<Row> {
+    pub(crate) fn rows(
+        &self,
+        range: &KeyRange,
+        version: u64,
+        time: u64,
+        since: u64,
+        own: &Writes,
+    ) -> Vec<Row> {
         let mut rows = BTreeMap::new();
         for key in self.keys.keys().filter(|key| contains(range, key)) {
             if let Some((of, entry)) = self.get(key, version, time)

@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base::vfs::MemVfs;
-use kv::{Clock, Db, Item, ManualClock, Options, Range, ReadTxn, Scan, SetOptions, TableAccess, UnixSeconds, WriteTxn};
+use kv::{
+    Clock, Db, Item, ManualClock, Options, Range, ReadTxn, Scan, SetOptions, TableAccess, UnixSeconds,
+    WriteTxn,
+};
 
 use crate::operation::{History, Operation, SLOTS, ScanPlan, Write, key};
 use crate::oracle::{Entry, KeyRange, Oracle, Row, Writes};
@@ -54,7 +57,8 @@ pub(crate) fn run(history: &History) -> Outcome {
         world.finish().map_err(|why| format!("at the end: {why}"))
     });
     catch_unwind(run).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+        let text =
+            panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
         Err(format!("it panics: {}", text.unwrap_or("(no text)")))
     })
 }
@@ -93,7 +97,10 @@ struct Iteration {
 
 /// What an iterator should show from here on.
 enum Expected {
-    Rows { rows: std::collections::VecDeque<Row>, reverse: bool },
+    Rows {
+        rows: std::collections::VecDeque<Row>,
+        reverse: bool,
+    },
     /// Which old versions are kept is not known beforehand: checked against the oracle one by one.
     Versions,
 }
@@ -396,7 +403,8 @@ impl World {
         if plan.reverse {
             rows.reverse();
         }
-        let order: Vec<_> = rows.iter().map(|row| (row.key.clone(), std::cmp::Reverse(row.version))).collect();
+        let order: Vec<_> =
+            rows.iter().map(|row| (row.key.clone(), std::cmp::Reverse(row.version))).collect();
         if !order.is_sorted_by(|one, other| one < other) {
             return Err(format!("all versions are out of order: {order:?}"));
         }
@@ -440,7 +448,8 @@ impl World {
         let txn = told(self.db.begin_write())?;
         same("version of a transaction", &txn.version().0, &self.oracle.last_version())?;
         let time = self.now();
-        self.txns[slot] = Some(Txn { txn, time, writes: Writes::new(), points: Vec::new(), ranges: Vec::new() });
+        self.txns[slot] =
+            Some(Txn { txn, time, writes: Writes::new(), points: Vec::new(), ranges: Vec::new() });
         Ok(())
     }
 
@@ -525,7 +534,8 @@ impl World {
 
     fn commit(&mut self, slot: usize) -> Outcome {
         // One iterator is left open over the commit: what it has visited counts all the same.
-        let open = (0..SLOTS).find(|at| self.iterations[*at].as_ref().is_some_and(|open| open.txn == Some(slot)));
+        let open =
+            (0..SLOTS).find(|at| self.iterations[*at].as_ref().is_some_and(|open| open.txn == Some(slot)));
         let kept = open.and_then(|at| {
             let ranges = self.iterations[at].as_ref().map(|open| open.visited.ranges());
             let mut iteration = self.iterations[at].take()?;
@@ -570,7 +580,11 @@ impl World {
         self.db = told(self.options.clone().open("/db"))?;
         count(&COVERAGE.replays, self.db.recovery_report().commits_replayed);
         same("version after opening", &self.db.version().0, &self.oracle.last_version())?;
-        same("clean", &self.db.recovery_report().clean, &(!kill || self.db.recovery_report().commits_replayed == 0))?;
+        same(
+            "clean",
+            &self.db.recovery_report().clean,
+            &(!kill || self.db.recovery_report().commits_replayed == 0),
+        )?;
         self.compare_all(&told(self.db.begin_read())?)
     }
 
@@ -578,7 +592,8 @@ impl World {
     fn read_only(&self) -> Outcome {
         let copy = MemVfs::from_snapshot(self.vfs.snapshot());
         let before = copy.snapshot();
-        let db = told(self.options.clone().with_vfs(Arc::new(copy.clone())).open_read_only(Path::new("/db")))?;
+        let db =
+            told(self.options.clone().with_vfs(Arc::new(copy.clone())).open_read_only(Path::new("/db")))?;
         self.compare_all(&told(db.begin_read())?)?;
         told(db.close())?;
         same("bytes after reading only", &(copy.snapshot() == before), &true)
