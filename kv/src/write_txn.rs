@@ -97,7 +97,7 @@ impl WriteTxn {
     /// What its own writes say of `key`: nothing, that it has no value, or its value.
     fn own(&self, key: &[u8]) -> Option<Option<&Pending>> {
         let pending = self.writes.get(key)?;
-        Some(Some(pending))
+        Some(Some(pending).filter(|pending| pending.as_entry().is_live(self.snapshot.time())))
     }
 
     /// All items.

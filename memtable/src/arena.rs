@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 
 use crate::Full;
 use crate::link::{NODE_ALIGN_UNITS, Ref};
-use crate::node::Node;
+use crate::node::{Leaf, Node};
 use crate::pool::{ArenaPool, CHUNK_BYTES, Chunk, FIRST_CHUNK_BYTES};
 use crate::record::{Header, Record, RecordView};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
@@ -85,6 +85,8 @@ pub(crate) struct Bump {
     pool: Arc<ArenaPool>,
     /// The writer's buffer for encodings, kept between inserts.
     pub(crate) scratch: Vec<u8>,
+    /// The last leaf of the tree, while keys arrive in ascending order.
+    pub(crate) edge: Option<Ref<Leaf>>,
 }
 
 impl Drop for Bump {
@@ -112,6 +114,7 @@ impl Arena {
             chunks: vec![chunk],
             pool: Arc::clone(pool),
             scratch: Vec::new(),
+            edge: None,
         };
         Self { windows, used_bytes: AtomicU64::new(0), bump: Mutex::new(bump) }
     }

@@ -35,7 +35,13 @@ impl Writer<'_> {
     ) -> Result<(), Full> {
         let mut entries = entries.into_iter().peekable();
         let mut group = Vec::with_capacity(GROUP_LEN);
-        while entries.peek().is_some() {
+        while let Some((key, entry)) = entries.peek() {
+            if self.edge_below(key.user_key).is_some() {
+                // A run of ascending keys needs no descents.
+                self.insert(*key, entry)?;
+                entries.next();
+                continue;
+            }
             let root = self.tree().root.acquire().ok_or(Full)?;
             group.extend(entries.by_ref().take(GROUP_LEN).map(|(key, entry)| Descent {
                 key,

@@ -99,13 +99,9 @@ impl Memtable {
         }
     }
 
-    /// Writer only: counts a further version.
-    pub(crate) fn note_entry(&self) {
-        self.entries.store(self.entries() + 1, Ordering::Relaxed);
-    }
-
-    /// Writer only: notes the version of an insert.
-    pub(crate) fn note_newest(&self, version: Version) {
+    /// Writer only: notes an insert that made `added` further entries.
+    pub(crate) fn note_insert(&self, version: Version, added: u64) {
+        self.entries.store(self.entries() + added, Ordering::Relaxed);
         if version > self.newest() {
             self.newest.store(version.0, Ordering::Relaxed);
         }

@@ -49,8 +49,36 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// [`Full`]; then nothing has changed for readers, though some memory may be used.
     pub fn insert(&mut self, key: InternalKey<'_>, entry: &Entry<'_>) -> Result<(), Full> {
+        let fingerprint = Fingerprint::of(key.user_key);
+        if let Some(edge) = self.edge_below(key.user_key) {
+            let state = edge.state();
+            return self.insert_key(edge, state, key, entry, fingerprint, true);
+        }
         let leaf = self.tree().leaf(Goal::Holding(key.user_key)).ok_or(Full)?;
-        self.insert_into(leaf, key, entry, Fingerprint::of(key.user_key))
+        self.insert_into(leaf, key, entry, fingerprint)
+    }
+
+    /// The last leaf, when the inserts so far were in order there and `key` is above all keys. In such a run nothing
+    /// is searched for.
+    pub(crate) fn edge_below(&mut self, key: &[u8]) -> Option<&'a Leaf> {
+        let arena = &self.tree().arena;
+        let leaf = arena.node(self.bump.edge?);
+        let state = leaf.state();
+        let last = leaf.newest(state.count.checked_sub(1)?)?;
+        let goes_on = !state.replaced && state.sorted == state.count && arena.record(last).user_key() < key;
+        if !goes_on {
+            self.bump.edge = None;
+        }
+        goes_on.then_some(leaf)
+    }
+
+    /// Notes the last leaf when `record` is its last key.
+    fn note_edge(&mut self, record: Ref<Record>) {
+        let tree = self.tree();
+        self.bump.edge = tree.leaf(Goal::Last).filter(|leaf| {
+            let leaf = tree.arena.node(*leaf);
+            leaf.state().count.checked_sub(1).and_then(|last| leaf.newest(last)) == Some(record)
+        });
     }
 
     pub(crate) fn tree(&self) -> &'a Tree {
@@ -74,11 +102,17 @@ impl<'a> Writer<'a> {
         let leaf = tree.arena.node(leaf);
         let state = leaf.state();
         match leaf.find(&tree.arena, key.user_key, fingerprint, state.count) {
-            Some((slot, newest)) => self.insert_version(leaf, slot, newest, key, entry)?,
-            None => self.insert_key(leaf, state, key, entry, fingerprint)?,
+            Some((slot, newest)) => self.insert_version(leaf, slot, newest, key, entry),
+            None => {
+                let in_order = state.sorted == state.count
+                    && state.count.checked_sub(1).is_none_or(|last| {
+                        let head = head_of(key.user_key, leaf.skip());
+                        leaf.head(last) < head
+                            || (leaf.head(last) == head && key_of(&tree.arena, leaf, last) < key.user_key)
+                    });
+                self.insert_key(leaf, state, key, entry, fingerprint, in_order)
+            }
         }
-        self.memtable.note_newest(key.version);
-        Ok(())
     }
 
     /// A further version of a key, or the newest one again.
@@ -97,13 +131,11 @@ impl<'a> Writer<'a> {
         let links = if replaces { Links::in_place_of(present) } else { Links::above(arena, newest) };
         let record = self.write_record(key, entry, links)?;
         leaf.set_newest(slot, record);
-        if !replaces {
-            self.memtable.note_entry();
-        }
+        self.memtable.note_insert(key.version, u64::from(!replaces));
         Ok(())
     }
 
-    /// The first version of a key.
+    /// The first version of a key; `in_order` when the leaf is sorted and the key above all in it.
     fn insert_key(
         &mut self,
         leaf: &Leaf,
@@ -111,23 +143,21 @@ impl<'a> Writer<'a> {
         key: InternalKey<'_>,
         entry: &Entry<'_>,
         fingerprint: Fingerprint,
+        in_order: bool,
     ) -> Result<(), Full> {
         let tree = self.tree();
-        let head = head_of(key.user_key, leaf.skip());
-        let in_order = state.sorted == state.count
-            && state.count.checked_sub(1).is_none_or(|last| {
-                leaf.head(last) < head
-                    || (leaf.head(last) == head && key_of(&tree.arena, leaf, last) < key.user_key)
-            });
         let record = self.write_record(key, entry, Links::FIRST)?;
-        let item = LeafItem { head, fingerprint, record };
+        let item = LeafItem { head: head_of(key.user_key, leaf.skip()), fingerprint, record };
         if state.is_full() {
             let narrowed = Growth::new(tree, &mut self.bump).insert(key.user_key, item, in_order)?;
             self.narrowings += u64::from(narrowed);
         } else {
             leaf.push(state, &item, in_order);
         }
-        self.memtable.note_entry();
+        if in_order && (state.is_full() || self.bump.edge.is_none()) {
+            self.note_edge(record);
+        }
+        self.memtable.note_insert(key.version, 1);
         Ok(())
     }
 
