@@ -27,17 +27,26 @@ pub(crate) trait Engine: Send + Sync {
     /// Reads one key in its own read transaction; the sum of what was touched, `None` when absent.
     fn get(&self, key: &[u8]) -> Result<Option<u64>, Failure>;
     /// Visits up to `limit` entries from `from` on, or all; what was touched. Keys only: the values are not looked at.
-    fn scan(&self, from: Option<&[u8]>, limit: u64, order: Order, keys_only: bool) -> Result<(u64, u64), Failure>;
+    fn scan(
+        &self,
+        from: Option<&[u8]>,
+        limit: u64,
+        order: Order,
+        keys_only: bool,
+    ) -> Result<(u64, u64), Failure>;
     /// Flushes, and waits until background work is done.
     fn settle(&self) -> Result<(), Failure>;
     /// Closes cleanly.
     fn close(self: Box<Self>) -> Result<(), Failure>;
 }
 
+/// An engine that has just been opened.
+pub(crate) type Opened = Result<Box<dyn Engine>, Failure>;
+
 /// How to open an engine, and under which settings it runs.
 pub(crate) struct Opener {
     pub(crate) name: &'static str,
     /// What is not equal for all.
     pub(crate) settings: &'static str,
-    pub(crate) open: fn(&Path, Settings) -> Result<Box<dyn Engine>, Failure>,
+    pub(crate) open: fn(&Path, Settings) -> Opened,
 }

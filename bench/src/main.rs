@@ -69,10 +69,8 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let settings = Settings {
-        cache_bytes: arguments.cache_mib << 20,
-        memtable_bytes: arguments.memtable_mib << 20,
-    };
+    let settings =
+        Settings { cache_bytes: arguments.cache_mib << 20, memtable_bytes: arguments.memtable_mib << 20 };
     let plan = Plan {
         keys: arguments.keys,
         value_bytes: arguments.value_bytes,
@@ -82,7 +80,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut report = Report::default();
     for round in 0..arguments.rounds {
         for opener in engines::all() {
-            let wanted = arguments.engines.is_empty() || arguments.engines.iter().any(|name| name == opener.name);
+            let wanted =
+                arguments.engines.is_empty() || arguments.engines.iter().any(|name| name == opener.name);
             if !wanted {
                 continue;
             }

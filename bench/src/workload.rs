@@ -174,11 +174,9 @@ fn reads(engine: &dyn Engine, name: &'static str, plan: &Plan, report: &mut Repo
             Workload::Get1 => timed(plan, 1, &|index| found(engine.get(&present(index))?, true))?,
             Workload::Get2 => timed(plan, 2, &|index| found(engine.get(&present(index))?, true))?,
             Workload::GetAbsent => timed(plan, 1, &|index| found(engine.get(&absent(index))?, false))?,
-            Workload::Seek100 => {
-                timed(plan, 1, &|index| {
-                    engine.scan(Some(&present(index)), 100, Order::Forward, false).map(|_| ())
-                })?
-            }
+            Workload::Seek100 => timed(plan, 1, &|index| {
+                engine.scan(Some(&present(index)), 100, Order::Forward, false).map(|_| ())
+            })?,
             Workload::Scan => full_scan(engine, plan, Order::Forward, false)?,
             Workload::ScanReverse => full_scan(engine, plan, Order::Reverse, false)?,
             Workload::ScanKeys => full_scan(engine, plan, Order::Forward, true)?,
@@ -249,9 +247,9 @@ fn timed(
         let handles: Vec<_> = (0..threads).map(|thread| scope.spawn(move || worker(thread))).collect();
         std::thread::sleep(Duration::from_millis(plan.milliseconds));
         stop.store(true, Ordering::Relaxed);
-        handles.into_iter().try_for_each(|handle| {
-            handle.join().map_err(|_| Failure::from("a worker thread panicked"))?
-        })
+        handles
+            .into_iter()
+            .try_for_each(|handle| handle.join().map_err(|_| Failure::from("a worker thread panicked"))?)
     })?;
     Ok(done.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64())
 }

@@ -36,6 +36,17 @@ impl Failure {
         Self::Findings(String::new())
     }
 
+    /// The same, with what it is about in front.
+    pub(crate) fn about(self, what: &str) -> Self {
+        let place = |text| format!("{what}: {text}");
+        match self {
+            Self::Findings(text) => Self::Findings(place(text)),
+            Self::Usage(text) => Self::Usage(place(text)),
+            Self::Storage(text) => Self::Storage(place(text)),
+            Self::BrokenPipe => Self::BrokenPipe,
+        }
+    }
+
     /// An operation on one of the user's own files that the system refused; `doing` is a verb ("read").
     pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
         match error.kind() {

@@ -117,7 +117,10 @@ fn one_large_file() {
     let contents: Vec<u8> = (0..40_000_000u32).map(|at| ((at * 31) >> 7) as u8).collect();
     write(&place.path("in/sub/large"), &contents);
     let arguments = ["import", "in/sub/db", "--files", "in"];
-    place.run(&[arguments.as_slice(), &["--memory", "16M"]].concat()).exits(2).says(&["more with --memory"]);
+    place
+        .run(&[arguments.as_slice(), &["--memory", "16M"]].concat())
+        .exits(2)
+        .says(&["sub/large: ", "more with --memory"]);
     std::fs::remove_dir_all(place.path("in/sub/db")).unwrap();
     place.run(&arguments).exits(0);
     assert!(place.run(&["get", "in/sub/db", "sub/large"]).exits(0).stdout == contents);

@@ -120,7 +120,7 @@ impl OwnWrites {
 
     fn take_first(&mut self) -> Option<(Bytes, Pending)> {
         let (key, pending) = self.first().map(|(key, pending)| (key.clone(), pending.clone()))?;
-        self.start = Bound::Included(key.clone());
+        self.start = Bound::Excluded(key.clone());
         Some((key, pending))
     }
 

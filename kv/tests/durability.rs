@@ -104,6 +104,22 @@ fn a_batch_is_durable_when_its_last_part_is() {
     }
 }
 
+/// A batch whose last write was refused has nothing left to commit; what it committed on the way is made durable all the same.
+#[test]
+fn a_batch_is_durable_even_when_its_last_part_is_empty() {
+    let vfs = SimVfs::new();
+    let db = Options::tiny().memory_budget(1 << 20).with_vfs(Arc::new(vfs.clone())).open("/db").unwrap();
+    let mut batch = db.write_batch();
+    batch.set(key(0), value(0)).unwrap();
+    assert!(matches!(batch.set(key(1), [1; 200_000]), Err(Error::LimitExceeded { .. })));
+    assert_eq!(db.version().0, 1);
+    batch.commit().unwrap();
+    let recording = vfs.recording();
+    for image in recording.images(recording.len(), CrashProfile::Strict, &ImageBudget::default()) {
+        assert_eq!(count(&open(&image.into_mem())), 1);
+    }
+}
+
 /// Fills a disk until commits are refused, with and without threads: no wait may be without end.
 #[test]
 fn a_full_disk_refuses_commits_and_nothing_else() {

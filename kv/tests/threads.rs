@@ -99,6 +99,32 @@ fn the_sum_of_all_accounts_is_constant_in_every_snapshot() {
     assert!(db.recovery_report().clean);
 }
 
+/// Goal: the check at numbering sees the commits that came after the check before it. Method: all threads want to change one key
+/// all the time, so that most of them are between the two checks when another one commits.
+#[test]
+fn no_increment_is_lost() {
+    const THREADS: u32 = 8;
+    const INCREMENTS: u32 = 1_000;
+    let options = Options::new().durability(kv::Durability::Buffered).max_retries(u32::MAX);
+    let db = options.open_in_memory().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..INCREMENTS {
+                    db.update(|txn| {
+                        let before = txn
+                            .get("n")?
+                            .map_or(0, |value| u32::from_le_bytes(value[..].try_into().unwrap()));
+                        txn.set("n", (before + 1).to_le_bytes())
+                    })
+                    .unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(db.get("n").unwrap().unwrap(), (THREADS * INCREMENTS).to_le_bytes()[..]);
+}
+
 /// Goal: `close` ends everybody, with `Closed` and nothing else, and what was acknowledged is there.
 /// Method: close under writers, readers and a flusher, then open and compare with what each writer was told.
 #[test]

@@ -2,15 +2,22 @@
 //!
 //! Elements are entries, so that criterion's throughput is entries per second.
 
-#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    reason = "criterion's macros make undocumented functions; a bench may panic"
+)]
 
-use std::hint::black_box;
 use std::sync::Arc;
 
 use base::{Cursor, Entry, InternalKey, Version};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use memtable::{ArenaPool, Memtable};
 
+/// An order of keys: its name, and the key of insert `i`.
+type KeyOrder = (&'static str, fn(u64) -> Vec<u8>);
+
+const ORDERS: [KeyOrder; 3] = [("random", random_key), ("ascending", ascending_key), ("path", path_key)];
 const KEYS: u64 = 500_000;
 const BATCH_LEN: usize = 1_000;
 const VALUE: [u8; 100] = [0x5a; 100];
@@ -57,9 +64,7 @@ fn fill(memtable: &Memtable, keys: &[Vec<u8>], batch_len: usize) {
 fn inserts(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("insert");
     group.throughput(Throughput::Elements(KEYS)).sample_size(10);
-    let orders: [(&str, fn(u64) -> Vec<u8>); 3] =
-        [("random", random_key), ("ascending", ascending_key), ("path", path_key)];
-    for (order, key_of) in orders {
+    for (order, key_of) in ORDERS {
         let keys = keys(key_of);
         for batch_len in [BATCH_LEN, 1] {
             // The pool is warm from the second round on, as it is in an engine that runs.
@@ -75,23 +80,17 @@ fn inserts(criterion: &mut Criterion) {
                 );
             });
         }
-        let memtable = Memtable::new(&pool_for_one());
+        let memtable = Memtable::new(&ArenaPool::new(0));
         fill(&memtable, &keys, BATCH_LEN);
         let bytes = memtable.byte_len() as f64 / memtable.entries() as f64;
         println!("{order}: {:.1} bytes an entry beside key and value", bytes - 100.0 - keys[0].len() as f64);
     }
 }
 
-fn pool_for_one() -> Arc<ArenaPool> {
-    ArenaPool::new(0)
-}
-
 fn reads(criterion: &mut Criterion) {
-    let orders: [(&str, fn(u64) -> Vec<u8>); 3] =
-        [("random", random_key), ("ascending", ascending_key), ("path", path_key)];
-    for (order, key_of) in orders {
+    for (order, key_of) in ORDERS {
         let keys = keys(key_of);
-        let memtable = Arc::new(Memtable::new(&pool_for_one()));
+        let memtable = Arc::new(Memtable::new(&ArenaPool::new(0)));
         fill(&memtable, &keys, BATCH_LEN);
         let mut group = criterion.benchmark_group(format!("read/{order}"));
         let mut turn = 0;
@@ -118,41 +117,42 @@ fn reads(criterion: &mut Criterion) {
                     cursor.seek(InternalKey::first_of(next_key())).expect("no errors");
                     let mut bytes = 0;
                     for _ in 0..steps {
-                        let Some(key) = cursor.key() else { break };
-                        bytes += key.user_key.len() as u64;
-                        bytes += cursor.entry().map_or(0, |entry| entry.value_len());
+                        bytes += touch(&cursor).unwrap_or(0);
                         cursor.next().expect("no errors");
                     }
-                    black_box(bytes)
+                    bytes
                 });
             });
         }
         group.throughput(Throughput::Elements(KEYS)).sample_size(10);
-        group.bench_function("iterate up", |bencher| {
-            bencher.iter(|| {
-                cursor.first().expect("no errors");
-                let mut bytes = 0;
-                while let Some(key) = cursor.key() {
-                    bytes += key.user_key.len() as u64;
-                    bytes += cursor.entry().map_or(0, |entry| entry.value_len());
-                    cursor.next().expect("no errors");
-                }
-                black_box(bytes)
-            });
-        });
-        group.bench_function("iterate down", |bencher| {
-            bencher.iter(|| {
-                cursor.last().expect("no errors");
-                let mut bytes = 0;
-                while let Some(key) = cursor.key() {
-                    bytes += key.user_key.len() as u64;
-                    bytes += cursor.entry().map_or(0, |entry| entry.value_len());
-                    cursor.prev().expect("no errors");
-                }
-                black_box(bytes)
-            });
-        });
+        group.bench_function("iterate up", |bencher| bencher.iter(|| walk_up(&mut cursor)));
+        group.bench_function("iterate down", |bencher| bencher.iter(|| walk_down(&mut cursor)));
     }
+}
+
+/// Touches key and value where the cursor is; `None` past the end.
+fn touch(cursor: &impl Cursor) -> Option<u64> {
+    Some(cursor.key()?.user_key.len() as u64 + cursor.entry()?.value_len())
+}
+
+fn walk_up(cursor: &mut impl Cursor) -> u64 {
+    cursor.first().expect("no errors");
+    let mut bytes = 0;
+    while let Some(here) = touch(cursor) {
+        bytes += here;
+        cursor.next().expect("no errors");
+    }
+    bytes
+}
+
+fn walk_down(cursor: &mut impl Cursor) -> u64 {
+    cursor.last().expect("no errors");
+    let mut bytes = 0;
+    while let Some(here) = touch(cursor) {
+        bytes += here;
+        cursor.prev().expect("no errors");
+    }
+    bytes
 }
 
 criterion_group!(benches, inserts, reads);

@@ -3,6 +3,7 @@
 //! stale values that weak orderings allow. `RUSTFLAGS="--cfg loom" cargo test -p memtable --release --test loom`
 
 #![cfg(loom)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
 
 use std::sync::Arc;
 

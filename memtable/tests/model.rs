@@ -3,6 +3,7 @@
 //! keys and values; with changes of direction at any step.
 
 #![cfg(not(loom))]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
 
 mod support;
 
@@ -159,6 +160,19 @@ fn ascending_and_descending_keys() {
     long_run(40_000, |i| (u64::MAX - i).to_be_bytes().to_vec());
     // All heads of the whole tree tie until nodes are narrowed.
     long_run(40_000, |i| format!("user/region-eu/{i:012}").into_bytes());
+}
+
+#[test]
+fn an_ascending_run_with_interruptions() {
+    long_run(40_000, |i| {
+        match i % 50 {
+            7 => format!("user/{:08}", scrambled(i) % 100_000_000),
+            19 => format!("user/region-eu/{:012}", i + 1_000),
+            33 => format!("user/region-eu/{:012}", i - 1),
+            _ => format!("user/region-eu/{i:012}"),
+        }
+        .into_bytes()
+    });
 }
 
 #[test]

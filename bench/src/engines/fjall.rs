@@ -16,7 +16,8 @@ struct Fjall {
 }
 
 fn open(directory: &Path, settings: Settings) -> Result<Box<dyn Engine>, Failure> {
-    let database = Database::builder(directory.join("fjall")).cache_size(settings.cache_bytes as u64).open()?;
+    let database =
+        Database::builder(directory.join("fjall")).cache_size(settings.cache_bytes as u64).open()?;
     let options = move || KeyspaceCreateOptions::default().max_memtable_size(settings.memtable_bytes as u64);
     let keyspace = database.keyspace("bench", options)?;
     Ok(Box::new(Fjall { database, keyspace }))
@@ -37,7 +38,13 @@ impl Engine for Fjall {
         Ok(self.keyspace.get(key)?.map(|value| touch(&value)))
     }
 
-    fn scan(&self, from: Option<&[u8]>, limit: u64, order: Order, keys_only: bool) -> Result<(u64, u64), Failure> {
+    fn scan(
+        &self,
+        from: Option<&[u8]>,
+        limit: u64,
+        order: Order,
+        keys_only: bool,
+    ) -> Result<(u64, u64), Failure> {
         let range = self.keyspace.range::<&[u8], _>(from.unwrap_or_default()..);
         let (mut count, mut sum) = (0, 0);
         let mut visit = |guard: fjall::Guard| -> Result<(), Failure> {

@@ -50,7 +50,13 @@ impl Engine for Lmdb {
         Ok(self.database.get(&txn, key)?.map(touch))
     }
 
-    fn scan(&self, from: Option<&[u8]>, limit: u64, order: Order, keys_only: bool) -> Result<(u64, u64), Failure> {
+    fn scan(
+        &self,
+        from: Option<&[u8]>,
+        limit: u64,
+        order: Order,
+        keys_only: bool,
+    ) -> Result<(u64, u64), Failure> {
         let txn = self.environment.read_txn()?;
         let bounds = (Bound::Included(from.unwrap_or(&[0])), Bound::<&[u8]>::Unbounded);
         let (mut count, mut sum) = (0, 0);

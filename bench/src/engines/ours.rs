@@ -17,10 +17,12 @@ pub(crate) const OPENER: Opener = Opener {
 struct Ours(Db);
 
 fn open(directory: &Path, settings: Settings) -> Result<Box<dyn Engine>, Failure> {
-    let mut engine = engine::Options::default();
-    engine.cache_bytes = settings.cache_bytes;
-    engine.memtable_bytes = settings.memtable_bytes;
-    engine.write_buffer_bytes = 3 * settings.memtable_bytes;
+    let engine = engine::Options {
+        cache_bytes: settings.cache_bytes,
+        memtable_bytes: settings.memtable_bytes,
+        write_buffer_bytes: 3 * settings.memtable_bytes,
+        ..engine::Options::default()
+    };
     Ok(Box::new(Ours(Options::new().with_engine_options(engine).open(directory.join("kv"))?)))
 }
 
@@ -39,7 +41,13 @@ impl Engine for Ours {
         Ok(self.0.get(key)?.map(|value| touch(&value)))
     }
 
-    fn scan(&self, from: Option<&[u8]>, limit: u64, order: Order, keys_only: bool) -> Result<(u64, u64), Failure> {
+    fn scan(
+        &self,
+        from: Option<&[u8]>,
+        limit: u64,
+        order: Order,
+        keys_only: bool,
+    ) -> Result<(u64, u64), Failure> {
         let mut scan = self.0.scan()?;
         if let Some(from) = from {
             scan = scan.range(from..);

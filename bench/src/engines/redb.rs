@@ -42,7 +42,13 @@ impl Engine for Redb {
         Ok(table.get(key)?.map(|value| touch(value.value())))
     }
 
-    fn scan(&self, from: Option<&[u8]>, limit: u64, order: Order, keys_only: bool) -> Result<(u64, u64), Failure> {
+    fn scan(
+        &self,
+        from: Option<&[u8]>,
+        limit: u64,
+        order: Order,
+        keys_only: bool,
+    ) -> Result<(u64, u64), Failure> {
         let table = self.0.begin_read()?.open_table(TABLE)?;
         let range = table.range::<&[u8]>(from.unwrap_or_default()..)?;
         let (mut count, mut sum) = (0, 0);

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::args::Common;
 use crate::database::{Missing, open_to_write};
+use crate::escape::escape;
 use crate::failure::{Failure, Outcome};
 use crate::output::print_json;
 use crate::progress::Progress;
@@ -184,7 +185,8 @@ fn commit(db: &Db, batch: &Batch, durability: Survives) -> Outcome {
         if let Some(moment) = record.expires_at {
             how = how.expires_at(UnixSeconds(moment));
         }
-        transaction.set_with(&record.key, &record.value, &how)?;
+        let set = transaction.set_with(&record.key, &record.value, &how);
+        set.map_err(|error| Failure::from(error).about(&escape(&record.key)))?;
     }
     transaction.commit_with(durability.into())?;
     Ok(())

@@ -1,5 +1,6 @@
 //! The plain oracle, and a cursor over it that does the obvious thing.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::collections::BTreeMap;
