@@ -7,13 +7,24 @@ mod common;
 
 use std::collections::BTreeMap;
 
+use base::Version;
 use common::{Harness, History, assert_same, visible};
-use engine::{Durability, Options, Step};
+use engine::{Durability, EngineScan, Options, Step};
 
 struct Run {
     harness: Option<Harness>,
     history: History,
+    /// A scan that goes on while everything else happens.
+    scan: Option<LongScan>,
     random: fastrand::Rng,
+}
+
+/// A scan from both ends, and what it has shown.
+struct LongScan {
+    version: Version,
+    scan: EngineScan,
+    front: Vec<(Vec<u8>, Vec<u8>)>,
+    back: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Run {
@@ -77,10 +88,39 @@ impl Run {
         }
     }
 
+    /// Starts a scan, or goes on with it; compares when it has met in the middle.
+    fn scan_on(&mut self) {
+        let Some(mut long) = self.scan.take() else {
+            let version = self.harness().engine.visible().load();
+            self.harness().held.borrow_mut().push(version);
+            let scan = self.harness().engine.scan(self.harness().scan_options(version));
+            self.scan = Some(LongScan { version, scan, front: Vec::new(), back: Vec::new() });
+            return;
+        };
+        for _ in 0..self.random.usize(1..30) {
+            let forward = self.random.u32(..3) > 0;
+            let next = if forward { long.scan.next() } else { long.scan.next_back() };
+            let Some(item) = next.unwrap() else {
+                long.back.reverse();
+                long.front.append(&mut long.back);
+                let what = format!("long scan at {}", long.version);
+                assert_same(&long.front, &visible(&self.history, long.version), &what);
+                let index = self.harness().held.borrow().iter().position(|held| *held == long.version);
+                self.harness().held.borrow_mut().swap_remove(index.unwrap());
+                return;
+            };
+            let value = item.value().unwrap().unwrap().to_vec();
+            let shown = if forward { &mut long.front } else { &mut long.back };
+            shown.push((item.user_key, value));
+        }
+        self.scan = Some(long);
+    }
+
     fn act(&mut self) {
         match self.random.u32(..100) {
             0..50 => self.commit(),
-            50..80 => {
+            50..54 => self.scan_on(),
+            54..80 => {
                 self.step();
             }
             80..84 => {
@@ -88,9 +128,12 @@ impl Run {
                 self.harness().held.borrow_mut().push(version);
             }
             84..88 => {
+                // The version of the long scan stays held.
+                let keep = self.scan.as_ref().map(|long| long.version);
                 let count = self.harness().held.borrow().len();
-                if count > 0 {
-                    let index = self.random.usize(..count);
+                let index = if count > 0 { self.random.usize(..count) } else { 0 };
+                let chosen = self.harness().held.borrow().get(index).copied();
+                if chosen.is_some() && chosen != keep {
                     self.harness().held.borrow_mut().swap_remove(index);
                 }
             }
@@ -98,10 +141,12 @@ impl Run {
             92 => self.harness().flush(),
             93 => self.harness().engine.request_compaction().unwrap(),
             94 => {
+                self.scan = None;
                 self.harness = self.harness.take().map(Harness::reopen);
                 self.check();
             }
             95 => {
+                self.scan = None;
                 self.harness = self.harness.take().map(Harness::close_and_reopen);
                 self.check();
             }
@@ -119,7 +164,7 @@ fn run(seed: u64, actions: usize) {
         access: [engine::TableAccess::Mapped, engine::TableAccess::Positional][random.usize(..2)],
         ..Options::tiny()
     };
-    let mut run = Run { harness: Some(Harness::new(options)), history: History::new(), random };
+    let mut run = Run { harness: Some(Harness::new(options)), history: History::new(), scan: None, random };
     for _ in 0..actions {
         run.act();
     }

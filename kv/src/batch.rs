@@ -87,7 +87,7 @@ impl WriteBatch {
         if !self.writes.is_empty() && self.writes.byte_len() + cost > handle.store().settings().batch_bytes {
             // The last commit makes these durable too, when it is to be durable.
             self.commit_part(Durability::Buffered)?;
-            
+            self.is_ahead = true;
         }
         self.reserved.grow_to(self.writes.byte_len().saturating_add(cost).saturating_mul(2))
     }

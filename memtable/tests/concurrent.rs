@@ -110,27 +110,27 @@ fn rounds(inserts: u64, count: u64, key_of: impl Fn(u64) -> Vec<u8> + Sync) {
 /// the upper half. The reader aims at the largest key, and every insert makes a new one.
 #[test]
 fn no_child_is_narrowed_in_place_ascending() {
-    rounds(60_000, 6, |i| i.to_be_bytes().to_vec());
+    rounds(60_000, 16, |i| i.to_be_bytes().to_vec());
 }
 
 /// As before, with heads that tie, so that full nodes are replaced by copies that skip more.
 #[test]
 fn no_child_is_narrowed_in_place_tied_heads() {
-    rounds(60_000, 6, |i| format!("user/region-eu/{i:012}").into_bytes());
+    rounds(60_000, 16, |i| format!("user/region-eu/{i:012}").into_bytes());
 }
 
 /// As before, by random inserts, which split in the middle.
 #[test]
 fn no_child_is_narrowed_in_place_random() {
-    rounds(60_000, 6, |i| scrambled(i).to_be_bytes().repeat(2));
+    rounds(60_000, 16, |i| scrambled(i).to_be_bytes().repeat(2));
 }
 
 #[test]
 fn versions_of_few_keys_race() {
-    rounds(60_000, 4, |i| (scrambled(i) % 300).to_be_bytes().to_vec());
+    rounds(60_000, 8, |i| (scrambled(i) % 300).to_be_bytes().to_vec());
 }
 
 #[test]
 fn ascending_streams_race() {
-    rounds(60_000, 8, |i| format!("stream-{:02}/{i:012}", scrambled(i) % 20).into_bytes());
+    rounds(60_000, 16, |i| format!("stream-{:02}/{i:012}", scrambled(i) % 20).into_bytes());
 }

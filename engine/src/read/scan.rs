@@ -14,8 +14,8 @@ use super::get::value_of;
 use super::{MergeCursor, Source};
 use crate::view::{SegmentHandle, View};
 
-/// After how many steps a scan looks for a newer view.
-const STEPS_PER_VIEW: u32 = 4096;
+/// After how many steps a scan looks for a newer view; few in checked builds, so that tests cross views often.
+const STEPS_PER_VIEW: u32 = if cfg!(debug_assertions) { 8 } else { 4096 };
 /// After how many older versions of one key a seek is cheaper than another step.
 const STEPS_BEFORE_SEEK: u32 = 8;
 
@@ -141,22 +141,24 @@ impl Scan {
     }
 
     fn step_front(&mut self) -> Result<Option<ScanItem>> {
-        let mut end = match self.front.take() {
-            Some(end) => self.refreshed(end, false)?,
-            None => self.open_front()?,
-        };
-        let item = self.find_forward(&mut end)?;
-        self.front = Some(end);
+        if self.front.is_none() {
+            self.front = Some(self.open_front()?);
+        }
+        let Some(end) = &mut self.front else { return Ok(None) };
+        let reader = Reader { host: &*self.host, options: &self.options };
+        reader.refresh(end, false)?;
+        let item = reader.find_forward(end)?;
         Ok(item.filter(|item| self.is_between(item, Ordering::Less, self.back.as_ref())))
     }
 
     fn step_back(&mut self) -> Result<Option<ScanItem>> {
-        let mut end = match self.back.take() {
-            Some(end) => self.refreshed(end, true)?,
-            None => self.open_back()?,
-        };
-        let item = self.find_backward(&mut end)?;
-        self.back = Some(end);
+        if self.back.is_none() {
+            self.back = Some(self.open_back()?);
+        }
+        let Some(end) = &mut self.back else { return Ok(None) };
+        let reader = Reader { host: &*self.host, options: &self.options };
+        reader.refresh(end, true)?;
+        let item = reader.find_backward(end)?;
         Ok(item.filter(|item| self.is_between(item, Ordering::Greater, self.front.as_ref())))
     }
 
@@ -190,18 +192,36 @@ impl Scan {
         }
         Ok(end)
     }
+}
 
-    /// Moves a long-lived end to the present view.
-    fn refreshed(&self, mut end: End, backward: bool) -> Result<End> {
+/// What both ends read with.
+struct Reader<'a> {
+    host: &'a dyn ScanHost,
+    options: &'a ScanOptions,
+}
+
+impl Reader<'_> {
+    /// Moves a long-lived end to the present view, now and then.
+    #[inline]
+    fn refresh(&self, end: &mut End, backward: bool) -> Result<()> {
         end.steps += 1;
         if end.steps < STEPS_PER_VIEW {
-            return Ok(end);
+            return Ok(());
         }
         end.steps = 0;
         let view = self.host.view();
-        let Some((key, version)) = end.shown.take().filter(|_| !Arc::ptr_eq(&view, &end.view)) else {
-            return Ok(end);
-        };
+        if Arc::ptr_eq(&view, &end.view) {
+            return Ok(());
+        }
+        match end.shown.take() {
+            Some(shown) => *end = self.reopened(view, shown, backward)?,
+            None => end.steps = 0,
+        }
+        Ok(())
+    }
+
+    /// An end on `view` that stands behind what was shown last.
+    fn reopened(&self, view: Arc<View>, (key, version): (Vec<u8>, Version), backward: bool) -> Result<End> {
         let mut fresh = End::new(view, &self.options.bounds)?;
         let at = InternalKey::new(&key, version);
         match (backward, self.options.all_versions) {
