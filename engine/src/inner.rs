@@ -31,6 +31,8 @@ pub(crate) struct Inner {
 pub(crate) struct Writing {
     pub(crate) journal: Journal,
     pub(crate) jobs: Mutex<Jobs>,
+    /// Held while DISCARD is replaced.
+    pub(crate) ledger: Mutex<()>,
 }
 
 impl Inner {

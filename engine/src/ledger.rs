@@ -22,8 +22,10 @@ pub(crate) fn ledger_of(state: &State) -> Ledger {
 }
 
 impl Inner {
-    /// Writes the ledger when the value segments have changed since it was written; false when they have not.
-    pub(crate) fn write_ledger(&self, _writing: &Writing) -> Result<bool> {
+    /// Writes the ledger when the value segments have changed since it was written; false when they have not, or when another
+    /// thread is writing it: a later step sees what it missed.
+    pub(crate) fn write_ledger(&self, writing: &Writing) -> Result<bool> {
+        let Some(_one_at_a_time) = writing.ledger.try_lock() else { return Ok(false) };
         let ledger = {
             let mut structure = self.core.structure()?.lock();
             let ledger = ledger_of(structure.manifest.state());

@@ -289,7 +289,7 @@ fn recover(core: Core, found: Found, report: &mut RecoveryReport, lock: Box<dyn 
     let start = Start { last_commit: state.last_commit(), last_version: last };
     let journal =
         Journal::new(Arc::clone(&core.halt), Arc::clone(&visible), Arc::clone(&views), limits, active, start);
-    let writing = Some(Writing { journal, jobs: Mutex::new(Jobs::default()) });
+    let writing = Some(Writing { journal, jobs: Mutex::new(Jobs::default()), ledger: Mutex::new(()) });
     Ok(Inner { core, visible, views, report: report.clone(), writing, lock: Mutex::new(Some(lock)) })
 }
 

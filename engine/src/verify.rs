@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{Cursor, Error, KeyBounds, Result, ValuePointer};
+use base::{Cursor, Error, KeyBounds, Result, ValuePointer, Version};
 
 use crate::directory::NumberedFile;
 use crate::inner::Inner;
@@ -12,6 +12,9 @@ use crate::ledger::ledger_of;
 use crate::read::merge_of;
 use crate::table_set::TableHandle;
 use crate::view::View;
+
+/// How often progress is told.
+const PROGRESS_BYTES: u64 = 4 << 20;
 
 /// What a verification covered, and what it found.
 #[derive(Clone, Debug, Default)]
@@ -57,94 +60,18 @@ impl Inner {
     /// What keeps the check from going on; damage is a finding, not an error.
     pub(crate) fn verify(&self, progress: Progress<'_>) -> Result<Verified> {
         let view = self.views.load_full();
-        let mut verified = Verified::default();
-        let total: u64 = view.tables.iter().map(|table| table.meta.file_bytes).sum();
-        let mut live: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
-        for table in view.tables.iter() {
-            let checked = self.verify_table(&view, table, &mut verified, &mut live);
-            verified.record(checked)?;
-            verified.tables += 1;
-            verified.bytes += table.meta.file_bytes;
-            progress(verified.bytes, total);
+        let mut check =
+            Check { inner: self, view: &view, verified: Verified::default(), live: BTreeMap::new() };
+        check.tables(progress)?;
+        check.record(verify_levels(&view))?;
+        check.record(self.verify_directory(&view))?;
+        // What follows reads the same blocks again, and counts on all of them.
+        if check.verified.is_clean() {
+            check.record(self.verify_order_of_sources(&view))?;
+            let accounts = self.verify_accounts(&view, &check.live);
+            check.record(accounts)?;
         }
-        let levels = self.verify_levels(&view);
-        verified.record(levels)?;
-        let order = self.verify_order_of_sources(&view);
-        verified.record(order)?;
-        let directory = self.verify_directory(&view);
-        verified.record(directory)?;
-        let accounts = self.verify_accounts(&live);
-        verified.record(accounts)?;
-        Ok(verified)
-    }
-
-    fn verify_table(
-        &self,
-        view: &View,
-        handle: &Arc<TableHandle>,
-        verified: &mut Verified,
-        live: &mut BTreeMap<u64, (u64, u64)>,
-    ) -> Result<()> {
-        let path = handle.file().path();
-        let mismatch = |what: &str| Error::corruption(path, 0, format!("{what} differs from the manifest's"));
-        let table = handle.table()?;
-        table.verify()?;
-        let meta = &handle.meta;
-        if table.file_bytes() != meta.file_bytes {
-            return Err(mismatch("table length"));
-        }
-        if table.smallest() != meta.smallest.as_slice() || table.largest() != meta.largest.as_slice() {
-            return Err(mismatch("key range"));
-        }
-        if table.properties().entries != meta.entries {
-            return Err(mismatch("number of entries"));
-        }
-        let mut cursor = table.cursor();
-        cursor.first()?;
-        while let (Some(key), Some(entry)) = (cursor.key(), cursor.entry()) {
-            verified.entries += 1;
-            if let Some(pointer) = entry.pointer() {
-                let used = live.entry(pointer.segment).or_default();
-                used.0 += 1;
-                used.1 += base::record::padded(u64::from(pointer.record_len));
-                let read = self.verify_value(view, &pointer, key.user_key, key.version);
-                verified.values += 1;
-                verified.bytes += u64::from(pointer.record_len);
-                verified.record(read)?;
-            }
-            cursor.next()?;
-        }
-        Ok(())
-    }
-
-    fn verify_value(
-        &self,
-        view: &View,
-        pointer: &ValuePointer,
-        user_key: &[u8],
-        version: base::Version,
-    ) -> Result<()> {
-        let value = view.load(&self.core.directory, pointer, user_key, version)?;
-        if value.len() as u64 == u64::from(pointer.value_len) {
-            return Ok(());
-        }
-        let path = NumberedFile::ValueLog(pointer.segment).path(&self.core.directory);
-        Err(Error::corruption(&path, pointer.offset, "the value's length differs from its pointer's"))
-    }
-
-    /// Below L0 the tables of a level are disjoint.
-    fn verify_levels(&self, view: &View) -> Result<()> {
-        for level in view.tables.levels.iter().skip(1) {
-            for pair in level.windows(2) {
-                if let [left, right] = pair
-                    && left.meta.largest >= right.meta.smallest
-                {
-                    let what = format!("its keys overlap those of table {}", right.number());
-                    return Err(Error::corruption(left.file().path(), 0, what));
-                }
-            }
-        }
-        Ok(())
+        Ok(check.verified)
     }
 
     /// Every file of the view is there.
@@ -160,15 +87,15 @@ impl Inner {
         }
     }
 
-    /// What the tables reference is what the manifest says that they reference, and DISCARD agrees when it is of the
-    /// manifest's present edit.
-    fn verify_accounts(&self, live: &BTreeMap<u64, (u64, u64)>) -> Result<()> {
+    /// What the tables reference is what the manifest says that they reference, unless tables have come and gone since the
+    /// view was taken; and DISCARD agrees when it is stamped with the manifest's present edit.
+    fn verify_accounts(&self, view: &View, live: &BTreeMap<u64, (u64, u64)>) -> Result<()> {
         let Some(state) = self.core.state() else { return Ok(()) };
-        for segment in state.segments() {
+        let is_same = view.tables.iter().count() == state.tables().len()
+            && view.tables.iter().all(|table| state.table(table.number()).is_some());
+        for segment in state.segments().filter(|_| is_same) {
             let counted = live.get(&segment.meta.number).copied().unwrap_or_default();
-            // Tables may have come and gone since the view was taken.
-            let is_current = self.views.load().tables.iter().count() == state.tables().len();
-            if is_current && counted != (segment.live_values, segment.live_bytes) && self.is_quiet(&state) {
+            if counted != (segment.live_values, segment.live_bytes) {
                 let path = NumberedFile::ValueLog(segment.meta.number).path(&self.core.directory);
                 let what = "the tables reference other bytes of it than the manifest says";
                 return Err(Error::corruption(&path, 0, what));
@@ -187,11 +114,6 @@ impl Inner {
             }
             _ => Ok(()),
         }
-    }
-
-    /// True when the manifest has not moved on since `state` was read.
-    fn is_quiet(&self, state: &manifest::State) -> bool {
-        self.core.state().is_some_and(|now| now.edit_number() == state.edit_number())
     }
 
     /// Newer versions of a key stand above older ones: what every point read relies on.
@@ -218,4 +140,98 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// A verification under way.
+struct Check<'a> {
+    inner: &'a Inner,
+    view: &'a View,
+    verified: Verified,
+    /// Values and record bytes that the tables reference, by segment.
+    live: BTreeMap<u64, (u64, u64)>,
+}
+
+impl Check<'_> {
+    fn record(&mut self, outcome: Result<()>) -> Result<()> {
+        self.verified.record(outcome)
+    }
+
+    fn tables(&mut self, progress: Progress<'_>) -> Result<()> {
+        let value_bytes = |table: &Arc<TableHandle>| {
+            table.meta.value_use.iter().map(|value_use| value_use.record_bytes).sum::<u64>()
+        };
+        let tables = self.view.tables.iter();
+        let total: u64 = tables.map(|table| table.meta.file_bytes + value_bytes(table)).sum();
+        for table in self.view.tables.iter() {
+            let outcome = self.table(table, &mut |done| progress(done.min(total), total));
+            self.record(outcome)?;
+            self.verified.tables += 1;
+            progress(self.verified.bytes.min(total), total);
+        }
+        Ok(())
+    }
+
+    fn table(&mut self, handle: &Arc<TableHandle>, progress: &mut dyn FnMut(u64)) -> Result<()> {
+        let path = handle.file().path();
+        let mismatch = |what: &str| Error::corruption(path, 0, format!("{what} differs from the manifest's"));
+        self.verified.bytes += handle.meta.file_bytes;
+        let table = handle.table()?;
+        table.verify()?;
+        let meta = &handle.meta;
+        if table.file_bytes() != meta.file_bytes {
+            return Err(mismatch("table length"));
+        }
+        if table.smallest() != meta.smallest.as_slice() || table.largest() != meta.largest.as_slice() {
+            return Err(mismatch("key range"));
+        }
+        if table.properties().entries != meta.entries {
+            return Err(mismatch("number of entries"));
+        }
+        let mut cursor = table.cursor();
+        cursor.first()?;
+        let mut reported = self.verified.bytes;
+        while let (Some(key), Some(entry)) = (cursor.key(), cursor.entry()) {
+            self.verified.entries += 1;
+            if let Some(pointer) = entry.pointer() {
+                let outcome = self.value(&pointer, key.user_key, key.version);
+                self.record(outcome)?;
+            }
+            if self.verified.bytes - reported > PROGRESS_BYTES {
+                reported = self.verified.bytes;
+                progress(reported);
+            }
+            cursor.next()?;
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, pointer: &ValuePointer, user_key: &[u8], version: Version) -> Result<()> {
+        let record_bytes = base::record::padded(u64::from(pointer.record_len));
+        let live = self.live.entry(pointer.segment).or_default();
+        *live = (live.0 + 1, live.1 + record_bytes);
+        self.verified.values += 1;
+        self.verified.bytes += record_bytes;
+        let directory = &self.inner.core.directory;
+        let value = self.view.load(directory, pointer, user_key, version)?;
+        if value.len() as u64 == u64::from(pointer.value_len) {
+            return Ok(());
+        }
+        let path = NumberedFile::ValueLog(pointer.segment).path(directory);
+        Err(Error::corruption(&path, pointer.offset, "the value's length differs from its pointer's"))
+    }
+}
+
+/// Below L0 the tables of a level are disjoint.
+fn verify_levels(view: &View) -> Result<()> {
+    for level in view.tables.levels.iter().skip(1) {
+        for pair in level.windows(2) {
+            if let [left, right] = pair
+                && left.meta.largest >= right.meta.smallest
+            {
+                let what = format!("its keys overlap those of table {}", right.number());
+                return Err(Error::corruption(left.file().path(), 0, what));
+            }
+        }
+    }
+    Ok(())
 }

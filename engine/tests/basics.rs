@@ -101,3 +101,40 @@ fn commits_never_wait_for_memory_that_no_step_frees() {
     harness.settle();
     assert_eq!(harness.engine.pressure(), engine::Pressure::None);
 }
+
+#[test]
+fn verify_while_compactions_come_and_go_finds_nothing() {
+    let harness = Harness::new(Options::tiny());
+    for round in 0..60u8 {
+        for index in 0..12u32 {
+            harness.set(&index.to_be_bytes(), &[round; 300]);
+        }
+        // Steps run while the check is under way: the progress callback does them.
+        let verified = harness
+            .engine
+            .verify(&mut |_, _| {
+                harness.step();
+            })
+            .unwrap();
+        assert!(verified.is_clean(), "{:?}", verified.findings);
+    }
+}
+
+#[test]
+fn damage_of_one_block_is_one_finding() {
+    let memory = base::vfs::MemVfs::new();
+    let harness = Harness::over(std::sync::Arc::new(memory.clone()), Options::tiny());
+    for index in 0..40u32 {
+        harness.set(&index.to_be_bytes(), &[7; 30]);
+    }
+    harness.close();
+    let mut files = memory.snapshot();
+    let (_, table) =
+        files.iter_mut().find(|(path, _)| path.extension().is_some_and(|it| it == "sst")).unwrap();
+    table[100] ^= 4;
+    let damaged = std::sync::Arc::new(base::vfs::MemVfs::from_snapshot(files));
+    let harness = Harness::over(damaged, Options::tiny());
+    let verified = harness.engine.verify(&mut |_, _| {}).unwrap();
+    assert_eq!(verified.findings.len(), 1, "{:?}", verified.findings);
+    assert!(harness.engine.get(&0u32.to_be_bytes(), base::Version::MAX).unwrap_err().is_corruption());
+}

@@ -40,16 +40,15 @@ fn list(db: &Db) -> Result<usize> {
         assert_eq!(*edition, value, "two editions in one list");
         count += 1;
     }
-    if let Some(edition) = first {
-        let whole = format!(" of {count} items");
-        assert!(edition.ends_with(whole.as_bytes()), "{count} items of {edition:?}");
-    }
+    let edition = first.unwrap_or_default();
+    assert!(edition.ends_with(format!(" of {count} items").as_bytes()), "{count} items of {edition:?}");
     Ok(count)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let db = Db::open(directory.path())?;
+    publish(&db, 0)?;
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let readers: Vec<_> = (0..2)

@@ -44,7 +44,16 @@ pub enum Error {
     Unknown(base::Error),
     /// The storage below failed: damage, a full disk, a lock, or the operating system.
     #[error(transparent)]
-    Storage(#[from] base::Error),
+    Storage(base::Error),
+}
+
+impl From<base::Error> for Error {
+    fn from(cause: base::Error) -> Self {
+        match cause {
+            base::Error::LimitExceeded { what, limit, got } => Self::LimitExceeded { what, limit, got },
+            cause => Self::Storage(cause),
+        }
+    }
 }
 
 impl Error {

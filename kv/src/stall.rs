@@ -37,7 +37,11 @@ impl Store {
             if self.engine().pressure() != Pressure::Stop {
                 break;
             }
-            if let Some(error) = self.background().failure_since(before).map(Error::Storage).filter(is_final)
+            if let Some(error) = self
+                .background()
+                .failure_since(before)
+                .map(Error::Storage)
+                .filter(|error| self.is_final(error))
             {
                 return Err(error);
             }
@@ -53,7 +57,7 @@ impl Store {
                     }
                     Ok(Step::Idle) => self.background().wait_for_progress(seen, PATIENCE),
                     Ok(_) => {}
-                    Err(error) if is_final(&error) => return Err(error),
+                    Err(error) if self.is_final(&error) => return Err(error),
                     Err(_) => {}
                 }
             }
@@ -81,7 +85,7 @@ impl Store {
                 Ok(_) => {}
                 Err(error) => {
                     failures += 1;
-                    if is_final(&error) || failures > FAILURES_MAX {
+                    if self.is_final(&error) || failures > FAILURES_MAX {
                         return Err(error);
                     }
                 }
@@ -97,13 +101,14 @@ impl Store {
         let last = self.background().seen().flushed + frozen;
         self.work_until(who, || Ok(!self.engine().has_frozen() || self.background().seen().flushed >= last))
     }
-}
 
-/// True when waiting longer is of no use.
-fn is_final(error: &Error) -> bool {
-    let is_final = |cause: &base::Error| {
-        let gone = matches!(cause, base::Error::Halted { .. } | base::Error::InvalidArgument { .. });
-        gone || cause.is_no_space() || cause.is_write_failure()
-    };
-    error.storage().is_none_or(is_final)
+    /// True when waiting longer is of no use: the disk is full, writing has stopped, or a step has panicked.
+    fn is_final(&self, error: &Error) -> bool {
+        let is_final = |cause: &base::Error| {
+            cause.is_no_space()
+                || matches!(cause, base::Error::InvalidArgument { .. })
+                || self.engine().halted().is_some()
+        };
+        error.storage().is_none_or(is_final)
+    }
 }

@@ -101,7 +101,7 @@ impl Store {
     pub(crate) fn explain(&self, error: base::Error) -> Error {
         match self.check_open() {
             Err(closed) => closed,
-            Ok(()) => Error::Storage(error),
+            Ok(()) => error.into(),
         }
     }
 

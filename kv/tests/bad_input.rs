@@ -1,6 +1,8 @@
 //! Goal: whatever is given, the answer is right or a typed error that names the file, the key or the option, and a directory that is
 //! refused is left as it is. Method: one test for each kind of input; directories are compared byte by byte.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};

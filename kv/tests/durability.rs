@@ -2,6 +2,8 @@
 //! truthfully. Method: the simulated file system gives back what a power cut could have left, the faulty one fails the
 //! operation that is asked for; then the database is opened again and compared with what was acknowledged.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use std::sync::Arc;
 
 use base::vfs::{CrashProfile, Fault, FaultKind, FaultVfs, ImageBudget, MemVfs, Operation, SimVfs, Vfs};

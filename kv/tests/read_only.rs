@@ -1,6 +1,8 @@
 //! Goal: a database that is open for reading shows everything, logs included, and not one byte of it is written.
 //! Method: compare the whole file system before and after, over every kind of state that a directory can be left in.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;

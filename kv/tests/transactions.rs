@@ -1,6 +1,8 @@
 //! Goal: transactions are strictly serializable: the anomalies that have names do not happen, phantoms included, and nothing else is
 //! refused. Method: each test plays one interleaving by hand; the names are those of the Hermitage suite.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use kv::{Db, Error, Options, Result, WriteTxn};
 
 fn database() -> Db {

@@ -112,8 +112,10 @@ impl History {
     }
 }
 
+type Draw = fn(&mut Rng) -> Operation;
+
 fn operation(rng: &mut Rng, background: u32, transactions: u32) -> Operation {
-    let kinds: [(u32, fn(&mut Rng) -> Operation); 21] = [
+    let kinds: [(u32, Draw); 21] = [
         (20, |rng| Operation::Write(write(rng))),
         (2, |rng| Operation::Batch((0..rng.usize(1..40)).map(|_| write(rng)).collect())),
         (20, |rng| Operation::Get(rng.usize(..KEYS))),

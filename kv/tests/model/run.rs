@@ -20,30 +20,6 @@ use crate::oracle::{Entry, KeyRange, Oracle, Row, Writes};
 
 type Outcome<T = ()> = Result<T, String>;
 
-/// How often the histories came to what they are made for.
-#[derive(Debug, Default)]
-pub(crate) struct Coverage {
-    pub(crate) commits: AtomicU64,
-    pub(crate) conflicts: AtomicU64,
-    pub(crate) flushes: AtomicU64,
-    pub(crate) compactions: AtomicU64,
-    pub(crate) replays: AtomicU64,
-    pub(crate) separated_values: AtomicU64,
-}
-
-pub(crate) static COVERAGE: Coverage = Coverage {
-    commits: AtomicU64::new(0),
-    conflicts: AtomicU64::new(0),
-    flushes: AtomicU64::new(0),
-    compactions: AtomicU64::new(0),
-    replays: AtomicU64::new(0),
-    separated_values: AtomicU64::new(0),
-};
-
-fn count(counter: &AtomicU64, more: u64) {
-    counter.fetch_add(more, Ordering::Relaxed);
-}
-
 /// Runs one history.
 ///
 /// # Errors
@@ -122,71 +98,6 @@ impl Visited {
         let back = self.back.iter().map(|key| (Bound::Included(key.clone()), self.bounds.1.clone()));
         front.chain(back).collect()
     }
-}
-
-fn told<T>(result: kv::Result<T>) -> Outcome<T> {
-    result.map_err(|error| format!("error: {error}"))
-}
-
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: &T, expected: &T) -> Outcome {
-    if got == expected { Ok(()) } else { Err(format!("{what}: got {got:?}, expected {expected:?}")) }
-}
-
-fn set_options(write: &Write) -> SetOptions {
-    let mut how = SetOptions::new().user_meta(write.user_meta);
-    if let Some(seconds) = write.ttl {
-        how = how.ttl(Duration::from_secs(seconds));
-    }
-    if write.hide_older { how.hide_older() } else { how }
-}
-
-fn entry_of(write: &Write, now: u64) -> Entry {
-    match &write.value {
-        None => Entry { value: None, user_meta: 0, expires_at: None, hides_older: false },
-        Some(value) => Entry {
-            value: Some(value.bytes()),
-            user_meta: write.user_meta,
-            expires_at: write.ttl.map(|seconds| now + seconds),
-            hides_older: write.hide_older,
-        },
-    }
-}
-
-fn row_of(item: &Item, is_own: bool) -> Outcome<Row> {
-    let value = told(item.value())?;
-    same("value length", &item.value_len(), &(value.len() as u64))?;
-    let entry = Entry {
-        value: (!item.is_deleted()).then(|| value.to_vec()),
-        user_meta: item.user_meta(),
-        expires_at: item.expires_at().map(|at| at.0),
-        hides_older: item.hides_older(),
-    };
-    Ok(Row { key: item.key().to_vec(), version: if is_own { 0 } else { item.version().0 }, entry })
-}
-
-fn bounds_of(plan: &ScanPlan) -> KeyRange {
-    match plan.prefix {
-        Some((of, len)) => {
-            let mut prefix = key(of);
-            prefix.truncate(len);
-            let end = base::prefix_end(&prefix).map_or(Bound::Unbounded, Bound::Excluded);
-            (Bound::Included(prefix), end)
-        }
-        None => (plan.bounds.0.map(key), plan.bounds.1.map(key)),
-    }
-}
-
-fn planned(scan: Scan, plan: &ScanPlan) -> Outcome<Range> {
-    let scan = match plan.prefix {
-        Some((of, len)) => {
-            let prefix = key(of);
-            scan.prefix(&prefix[..len.min(prefix.len())])
-        }
-        None => scan.range(bounds_of(plan)),
-    };
-    let scan = if plan.reverse { scan.reverse() } else { scan };
-    let scan = if plan.all_versions { scan.all_versions() } else { scan };
-    told(scan.since(kv::Version(plan.since.unwrap_or(0))).iter())
 }
 
 impl World {
@@ -620,8 +531,4 @@ impl World {
         self.count_background_work();
         told(self.db.close())
     }
-}
-
-fn visited(plan: &ScanPlan) -> Visited {
-    Visited { bounds: bounds_of(plan), front: None, back: None, ran_out: false }
 }
