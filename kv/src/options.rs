@@ -85,8 +85,8 @@ impl Options {
         Self::new().memory_budget(8 << 20).maintenance_threads(0).with_engine_options(engine::Options::tiny())
     }
 
-    /// All memory that the database uses, in bytes: memtables three eighths, and an eighth kept for their reuse; block cache a
-    /// quarter; transactions and what is remembered for them a quarter. 1 MiB to 1 TiB, default 256 MiB. Raise it to load faster, to
+    /// All memory that the database uses, in bytes: memtables three eighths, and an eighth kept for their reuse; block cache an
+    /// eighth; transactions and what is remembered for them three eighths. 1 MiB to 1 TiB, default 256 MiB. Raise it to load faster, to
     /// cache more, and for larger transactions. Pages of mapped files are the system's and not counted.
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes;
@@ -208,7 +208,7 @@ impl Options {
     fn settings(&self) -> Result<Settings> {
         within("memory_budget", self.memory_budget, MEMORY_MIN, MEMORY_MAX)?;
         within("maintenance_threads", self.maintenance_threads, 0, THREADS_MAX)?;
-        let transactions = self.memory_budget / 4;
+        let transactions = self.memory_budget / 8 * 3;
         let recent_bytes = transactions / 8;
         let memtable_bytes = self.engine_options()?.memtable_bytes;
         Ok(Settings {
@@ -229,7 +229,7 @@ impl Options {
                 memtable_bytes,
                 write_buffer_bytes: 3 * memtable_bytes,
                 idle_arena_bytes: memtable_bytes,
-                cache_bytes: self.memory_budget / 4,
+                cache_bytes: self.memory_budget / 8,
                 value_threshold: self.value_threshold,
                 keep_versions: self.keep_versions,
                 block_bytes: self.block_bytes,

@@ -8,10 +8,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step fails the test")]
 
+mod coverage;
 mod operation;
 mod oracle;
 mod run;
 mod shrink;
+mod terms;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -62,7 +64,7 @@ fn the_database_does_what_a_map_of_versions_does() {
             });
         }
     });
-    let seen = &run::COVERAGE;
+    let seen = &coverage::COVERAGE;
     println!("{operations} operations: {seen:?}");
     for counter in [
         &seen.commits,

@@ -6,19 +6,16 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use base::vfs::MemVfs;
-use kv::{
-    Clock, Db, Item, ManualClock, Options, Range, ReadTxn, Scan, SetOptions, TableAccess, UnixSeconds,
-    WriteTxn,
-};
+use kv::{Clock, Db, ManualClock, Options, Range, ReadTxn, TableAccess, UnixSeconds, WriteTxn};
 
+use crate::coverage::{COVERAGE, count};
 use crate::operation::{History, Operation, SLOTS, ScanPlan, Write, key};
-use crate::oracle::{Entry, KeyRange, Oracle, Row, Writes};
-
-type Outcome<T = ()> = Result<T, String>;
+use crate::oracle::{KeyRange, Oracle, Row, Writes};
+use crate::terms::{
+    Expected, Iteration, Outcome, bounds_of, entry_of, planned, row_of, same, set_options, told, visited,
+};
 
 /// Runs one history.
 ///
@@ -60,44 +57,6 @@ struct Txn {
     writes: Writes,
     points: Vec<Vec<u8>>,
     ranges: Vec<KeyRange>,
-}
-
-/// An iterator that is read by and by.
-struct Iteration {
-    range: Range,
-    expected: Expected,
-    /// The transaction that should remember what it visits.
-    txn: Option<usize>,
-    visited: Visited,
-}
-
-/// What an iterator should show from here on.
-enum Expected {
-    Rows {
-        rows: std::collections::VecDeque<Row>,
-        reverse: bool,
-    },
-    /// Which old versions are kept is not known beforehand: checked against the oracle one by one.
-    Versions,
-}
-
-#[derive(Clone)]
-struct Visited {
-    bounds: KeyRange,
-    front: Option<Vec<u8>>,
-    back: Option<Vec<u8>>,
-    ran_out: bool,
-}
-
-impl Visited {
-    fn ranges(&self) -> Vec<KeyRange> {
-        if self.ran_out {
-            return vec![self.bounds.clone()];
-        }
-        let front = self.front.iter().map(|key| (self.bounds.0.clone(), Bound::Included(key.clone())));
-        let back = self.back.iter().map(|key| (Bound::Included(key.clone()), self.bounds.1.clone()));
-        front.chain(back).collect()
-    }
 }
 
 impl World {
