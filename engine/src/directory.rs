@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// The lock file.
 pub(crate) const LOCK: &str = "LOCK";
 
+/// The highest number that a file can have; no database gets there, and arithmetic above it is safe.
+const NUMBER_MAX: u64 = u64::MAX / 2;
+
 /// A numbered file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum NumberedFile {
@@ -38,7 +41,7 @@ impl NumberedFile {
         if digits.is_empty() || digits.len() > 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let number = digits.parse().ok()?;
+        let number = digits.parse().ok().filter(|number| *number <= NUMBER_MAX)?;
         let file = match extension {
             "wal" => Self::Wal(number),
             "sst" => Self::Table(number),
@@ -56,11 +59,19 @@ mod tests {
 
     #[test]
     fn names_come_back_and_others_are_refused() {
-        for file in [NumberedFile::Wal(1), NumberedFile::Table(999_999), NumberedFile::ValueLog(u64::MAX)] {
+        for file in [NumberedFile::Wal(1), NumberedFile::Table(999_999), NumberedFile::ValueLog(NUMBER_MAX)] {
             assert_eq!(NumberedFile::parse(&file.name()), Some(file));
         }
-        for name in ["7.sst", "0000007.sst", "000007.txt", "MANIFEST", ".sst", "00000a.wal", "000007.sst.tmp"]
-        {
+        for name in [
+            "7.sst",
+            "0000007.sst",
+            "000007.txt",
+            "MANIFEST",
+            ".sst",
+            "00000a.wal",
+            "000007.sst.tmp",
+            "18446744073709551615.sst",
+        ] {
             assert_eq!(NumberedFile::parse(name), None, "{name}");
         }
     }

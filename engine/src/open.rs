@@ -66,15 +66,16 @@ pub(crate) fn open(directory: &Path, options: Options, environment: Environment)
     }
     let lock = vfs.lock(&directory.join(LOCK), LockKind::Exclusive)?;
     let created = !vfs.exists(&directory.join(manifest::FILE_NAME))?;
-    let (found, manifest) = if created {
+    let (found, structure) = if created {
         create(vfs, directory)?
     } else {
         let found = find(&**vfs, directory, options.access)?;
-        let manifest = Manifest::reopen(Arc::clone(vfs), directory, found.state.clone())?;
-        (found, manifest)
+        let first_number = first_free_number(&found);
+        let structure = Structure::reopen(Arc::clone(vfs), directory, found.state.clone(), first_number)?;
+        (found, structure)
     };
     let mut report = RecoveryReport { created, ..report_of(&found) };
-    let core = core(directory, options, environment, &found, Some(manifest), created);
+    let core = core(directory, options, environment, &found, Some(structure));
     let inner = recover(core, found, &mut report, lock)?;
     report.duration = started.elapsed();
     tracing::info!(?report, "opened the database");
@@ -101,7 +102,7 @@ pub(crate) fn open_read_only(directory: &Path, options: Options, environment: En
     }
     let found = find(&**vfs, directory, options.access)?;
     let mut report = report_of(&found);
-    let core = core(directory, options, environment, &found, None, false);
+    let core = core(directory, options, environment, &found, None);
     let memtable = Arc::new(Memtable::new(&core.pool));
     replay(&found.logs, &found.sequence, &memtable, &mut InPlace)?;
     let mut segments = living_segments(&core, &found.state);
@@ -154,13 +155,21 @@ fn is_temporary(name: &str) -> bool {
         .any(|known| base::vfs::temporary_name(Path::new(known)) == Path::new(name))
 }
 
-fn create(vfs: &Arc<dyn Vfs>, directory: &Path) -> Result<(Found, Manifest)> {
+fn create(vfs: &Arc<dyn Vfs>, directory: &Path) -> Result<(Found, Structure)> {
     let database_id = DatabaseId::random(&**vfs)?;
     Registry { database_id, keys: Vec::new() }.write(&**vfs, directory)?;
     let manifest = Manifest::create(Arc::clone(vfs), directory, database_id)?;
     let state = manifest.state().clone();
     let sequence = sequence(&[], 0)?;
-    Ok((Found { state, names: vfs.list(directory)?, logs: Vec::new(), sequence }, manifest))
+    let found = Found { state, names: vfs.list(directory)?, logs: Vec::new(), sequence };
+    Ok((found, Structure::new(manifest, 1)))
+}
+
+/// Above the lease, and above every number in the directory.
+fn first_free_number(found: &Found) -> u64 {
+    let numbered = found.names.iter().filter_map(|name| NumberedFile::parse(name));
+    let seen = numbered.map(NumberedFile::number).max().unwrap_or(0);
+    found.state.numbers_below().max(seen + 1)
 }
 
 /// Reads everything that must be readable; changes nothing.
@@ -222,14 +231,8 @@ fn core(
     options: Options,
     environment: Environment,
     found: &Found,
-    manifest: Option<Manifest>,
-    created: bool,
+    structure: Option<Structure>,
 ) -> Core {
-    let numbered = found.names.iter().filter_map(|name| NumberedFile::parse(name));
-    let seen = numbered.map(NumberedFile::number).max().unwrap_or(0);
-    let next_number = found.state.numbers_below().max(seen.saturating_add(1));
-    // A new database starts at its first number; an old one goes on above the lease and above everything it sees.
-    let next_number = if created { 1 } else { next_number };
     Core {
         vfs: environment.vfs,
         clock: environment.clock,
@@ -241,8 +244,8 @@ fn core(
         cache: BlockCache::with_capacity(options.cache_bytes as u64),
         counters: Counters::default(),
         has_damage: AtomicBool::new(false),
-        opened_state: manifest.is_none().then(|| found.state.clone()),
-        structure: manifest.map(|manifest| Mutex::new(Structure::new(manifest, next_number))),
+        opened_state: structure.is_none().then(|| found.state.clone()),
+        structure: structure.map(Mutex::new),
         options,
     }
 }

@@ -1,9 +1,12 @@
 //! The part of the engine that changes by edits: the manifest, file numbers, and which tables are spoken for.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
 
-use base::Result;
-use manifest::{Edit, Manifest, TableMeta};
+use base::vfs::Vfs;
+use base::{Error, Result};
+use manifest::{Edit, Manifest, State, TableMeta};
 
 use crate::compaction::Manual;
 
@@ -26,6 +29,19 @@ pub(crate) struct Structure {
 }
 
 impl Structure {
+    /// Takes over the manifest of `state`, which was read from `directory`: replaces it by a snapshot with a new lease.
+    /// `first_number` is above every number that was ever used.
+    pub(crate) fn reopen(
+        vfs: Arc<dyn Vfs>,
+        directory: &Path,
+        mut state: State,
+        first_number: u64,
+    ) -> Result<Self> {
+        let lease = Edit { numbers_below: Some(first_number + LEASE), ..Edit::default() };
+        state.apply(&lease).map_err(|error| Error::invalid("manifest edit", error.to_string()))?;
+        Ok(Self::new(Manifest::reopen(vfs, directory, state)?, first_number))
+    }
+
     /// Numbers are handed out from `next_number` on, under the lease that the manifest holds.
     pub(crate) fn new(manifest: Manifest, next_number: u64) -> Self {
         Self {
