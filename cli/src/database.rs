@@ -20,8 +20,8 @@ pub(crate) enum Missing {
 /// What a database uses unless it is told otherwise, in bytes.
 const DEFAULT_MEMORY_BYTES: u64 = 256 << 20;
 
-/// A transaction may use a fifth of the memory, and holds what it writes twice.
-const MEMORY_PER_TRANSACTION_BYTE: u64 = 10;
+/// A transaction may use a third of the memory, and holds what it writes twice.
+const MEMORY_PER_TRANSACTION_BYTE: u64 = 7;
 
 /// Options for commits of up to `transaction_bytes`: one large value should not fail for want of an argument.
 fn options(transaction_bytes: u64, common: &Common) -> Outcome<Options> {

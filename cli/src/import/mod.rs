@@ -43,9 +43,9 @@ pub(crate) struct Arguments {
     database: PathBuf,
     #[command(flatten)]
     source: SourceArguments,
-    /// Size of a batch; larger is faster and needs more memory
-    #[arg(long, value_name = "SIZE", default_value = "8M", value_parser = units::parse_size)]
-    batch_bytes: u64,
+    /// Size of a batch; larger is faster and needs more memory [default: 8M, or a sixteenth of --memory if that is less]
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
+    batch_bytes: Option<u64>,
     /// What a committed batch survives
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = Survives::Sync)]
     durability: Survives,
@@ -100,12 +100,13 @@ struct Summary {
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Outcome {
     let started = Instant::now();
     let Input { source, total_bytes, largest_bytes } = open_source(arguments, common)?;
-    let transaction_bytes = arguments.batch_bytes.saturating_add(largest_bytes);
+    let batch_bytes = arguments.batch_bytes.unwrap_or_else(|| default_batch_bytes(common));
+    let transaction_bytes = batch_bytes.max(largest_bytes);
     let db = open_to_write(&arguments.database, Missing::Create, transaction_bytes, common)?;
     let mut report = arguments.report_batches.as_deref().map(BatchReport::open).transpose()?;
     let progress = Progress::new("importing", total_bytes, common);
     let mut summary = Summary::default();
-    let loaded = batches::read_ahead(source, arguments.batch_bytes, |batch| {
+    let loaded = batches::read_ahead(source, batch_bytes, |batch| {
         tell_skipped(&batch, &progress, &mut summary);
         commit(&db, &batch, arguments.durability)?;
         if let Some(report) = &mut report {
@@ -124,6 +125,12 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Outcome {
     closed?;
     summary.tell(started.elapsed(), common)?;
     if summary.failed > 0 { Err(Failure::said()) } else { Ok(()) }
+}
+
+/// Small enough for three batches, each held twice, in the memory that transactions may use.
+fn default_batch_bytes(common: &Common) -> u64 {
+    const LARGE_ENOUGH_BYTES: u64 = 8 << 20;
+    common.memory.map_or(LARGE_ENOUGH_BYTES, |memory| LARGE_ENOUGH_BYTES.min(memory / 16).max(1))
 }
 
 /// The records to import, and what is known of them before.
