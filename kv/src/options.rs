@@ -13,6 +13,8 @@ use crate::handle::Handle;
 use crate::store::Settings;
 use crate::{Db, Error, ReadOnlyDb, Result};
 
+/// Tables are not split smaller than this for want of memory, in bytes.
+const TABLE_MIN: u64 = 256 << 10;
 /// The smallest memory budget that can work, in bytes.
 const MEMORY_MIN: usize = 1 << 20;
 /// The largest, in bytes.
@@ -127,7 +129,8 @@ impl Options {
         self
     }
 
-    /// The size at which tables are split, in bytes; 1 KiB to 8 GiB, default 32 MiB.
+    /// The size at which tables are split, in bytes; 1 KiB to 8 GiB, default 32 MiB. With a small memory budget they are split at
+    /// an eighth of it, because building a table takes memory for all of its keys.
     pub fn table_bytes(mut self, bytes: u64) -> Self {
         self.table_bytes = bytes;
         self
@@ -233,7 +236,8 @@ impl Options {
                 value_threshold: self.value_threshold,
                 keep_versions: self.keep_versions,
                 block_bytes: self.block_bytes,
-                table_bytes: self.table_bytes,
+                // Building a table takes memory for the hashes of all its keys.
+                table_bytes: self.table_bytes.min((self.memory_budget as u64 / 8).max(TABLE_MIN)),
                 bottom_compression: self.compression,
                 access: self.access,
                 ..engine::Options::default()

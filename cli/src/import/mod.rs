@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     database: PathBuf,
     #[command(flatten)]
     source: SourceArguments,
-    /// Size of a batch; larger is faster and needs more memory [default: 8M, or a sixteenth of --memory if that is less]
+    /// Size of a batch; larger is faster and needs more memory [default: 8M, or a sixty-fourth of --memory if that is less]
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
     batch_bytes: Option<u64>,
     /// What a committed batch survives
@@ -127,10 +127,10 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Outcome {
     if summary.failed > 0 { Err(Failure::said()) } else { Ok(()) }
 }
 
-/// Small enough for three batches, each held twice, in the memory that transactions may use.
+/// Small enough that the batches under way, each held twice, stay far below what transactions may use.
 fn default_batch_bytes(common: &Common) -> u64 {
     const LARGE_ENOUGH_BYTES: u64 = 8 << 20;
-    common.memory.map_or(LARGE_ENOUGH_BYTES, |memory| LARGE_ENOUGH_BYTES.min(memory / 16).max(1))
+    common.memory.map_or(LARGE_ENOUGH_BYTES, |memory| LARGE_ENOUGH_BYTES.min(memory / 64).max(1))
 }
 
 /// The records to import, and what is known of them before.
