@@ -192,6 +192,12 @@ impl Engine {
         self.inner.writing.as_ref().is_some_and(|writing| writing.journal.oldest_frozen().is_some())
     }
 
+    /// The oldest and the newest frozen memtable, by numbers that rise with every rotation; `None` when all are flushed.
+    #[must_use]
+    pub fn frozen(&self) -> Option<(u64, u64)> {
+        self.inner.writing.as_ref()?.journal.frozen_ids()
+    }
+
     /// Asks for everything that is in tables now to be moved to the last level and rewritten there; steps carry it out.
     ///
     /// # Errors
@@ -248,6 +254,10 @@ impl Engine {
     /// Lets the directory go before the last handle is gone: others may open it then. Only when nothing is written through this
     /// engine any more: after [`Engine::stop_commits`], and with no step at work or to come.
     pub fn release_lock(&self) {
+        // A halt sends everybody home but the leader that is writing: what it has in hand must not come after the next open.
+        if let Some(writing) = &self.inner.writing {
+            writing.journal.wait_for_leader();
+        }
         *self.inner.lock.lock() = None;
     }
 

@@ -267,14 +267,9 @@ fn living_segments(core: &Core, state: &State) -> BTreeMap<u64, Arc<SegmentHandl
 fn recover(core: Core, found: Found, report: &mut RecoveryReport, lock: Box<dyn FileLock>) -> Result<Inner> {
     let last = last_version(&found);
     report.last_version = last;
-    if found.state.generations().len() > 0 {
-        let segments = recover_generations(&core, &found, report, last)?;
-        drop(found);
-        cut(&core, &segments)?;
-    }
-    let state = core.structure()?.lock().manifest.state().clone();
-    report.files_swept = sweep(&core, &state)?;
-    let active = Arc::new(Generation::open_new(&core)?);
+    let first_number = core.structure()?.lock().peek_number();
+    let (state, active) =
+        make_durable(&core, found, report, last).inspect_err(|_| give_up(&core, first_number))?;
     let view = View {
         memtables: Vec::new(),
         tables: Arc::new(living_tables(&core, &state)),
@@ -294,6 +289,38 @@ fn recover(core: Core, found: Found, report: &mut RecoveryReport, lock: Box<dyn 
         Journal::new(Arc::clone(&core.halt), Arc::clone(&visible), Arc::clone(&views), limits, active, start);
     let writing = Some(Writing { journal, jobs: Mutex::new(Jobs::default()), ledger: Mutex::new(()) });
     Ok(Inner { core, visible, views, report: report.clone(), writing, lock: Mutex::new(Some(lock)) })
+}
+
+/// Everything of a recovery that writes. Returns what the manifest says then, but for the new generation.
+fn make_durable(
+    core: &Core,
+    found: Found,
+    report: &mut RecoveryReport,
+    last: Version,
+) -> Result<(State, Arc<Generation>)> {
+    if found.state.generations().len() > 0 {
+        let segments = recover_generations(core, &found, report, last)?;
+        drop(found);
+        cut(core, &segments)?;
+    }
+    let state = core.structure()?.lock().manifest.state().clone();
+    report.files_swept = sweep(core, &state)?;
+    Ok((state, Arc::new(Generation::open_new(core)?)))
+}
+
+/// Removes what this open has written in vain, files numbered from `first_number`: left there, it would take the space that the
+/// next attempt needs. Best effort, and never when it is in doubt what the manifest lists.
+fn give_up(core: &Core, first_number: u64) {
+    let Ok(structure) = core.structure().map(Mutex::lock) else { return };
+    if core.halt.is_tripped() || structure.manifest.is_halted() {
+        return;
+    }
+    let living: HashSet<NumberedFile> = living_files(structure.manifest.state()).collect();
+    let names = core.vfs.list(&core.directory).unwrap_or_default();
+    let numbered = names.iter().filter_map(|name| NumberedFile::parse(name));
+    for file in numbered.filter(|file| file.number() >= first_number && !living.contains(file)) {
+        let _swept_later = core.vfs.remove(&file.path(&core.directory));
+    }
 }
 
 /// Returns the segments that were value logs of generations.

@@ -49,8 +49,6 @@ pub(crate) struct Seen {
     pub(crate) done: u64,
     /// Those that failed.
     pub(crate) failed: u64,
-    /// Memtables flushed.
-    pub(crate) flushed: u64,
 }
 
 impl Background {
@@ -80,7 +78,6 @@ impl Background {
             Ok(step) => {
                 state.seen.done += 1;
                 if *step == Step::InstalledFlush {
-                    state.seen.flushed += 1;
                     self.announced.store(false, Ordering::Release);
                 }
                 // What was done may have made more work: another thread may want to share it.

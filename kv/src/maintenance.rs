@@ -59,6 +59,12 @@ impl Maintenance {
     }
 }
 
+/// True when a step has brought something to its end. Beginning anew what has failed, or clearing up after it, does not show that it
+/// will not fail again.
+const fn is_headway(step: Step) -> bool {
+    matches!(step, Step::OpenedGeneration | Step::InstalledFlush | Step::InstalledCompaction)
+}
+
 fn work(store: &Store) {
     let background = store.background();
     let mut failure_pause = FAILURE_PAUSE_MIN;
@@ -66,7 +72,8 @@ fn work(store: &Store) {
         let calls = background.calls();
         match store.step(Who::Anybody) {
             Ok(Step::Idle) => background.park(calls, IDLE_PAUSE),
-            Ok(_) => failure_pause = FAILURE_PAUSE_MIN,
+            Ok(step) if is_headway(step) => failure_pause = FAILURE_PAUSE_MIN,
+            Ok(_) => {}
             Err(Error::Closed) => return,
             Err(error) if store.engine().halted().is_some() => {
                 tracing::error!(%error, "background work has stopped; open the database again to write");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use engine::{Pressure, Step};
 
-use crate::background::Who;
+use crate::background::{Seen, Who};
 use crate::store::Store;
 use crate::{Error, Result};
 
@@ -37,12 +37,7 @@ impl Store {
             if self.engine().pressure() != Pressure::Stop {
                 break;
             }
-            if let Some(error) = self
-                .background()
-                .failure_since(before)
-                .map(Error::Storage)
-                .filter(|error| self.is_final(error))
-            {
+            if let Some(error) = self.final_failure_since(before) {
                 return Err(error);
             }
             let is_manual = self.settings().maintenance_threads == 0;
@@ -97,9 +92,15 @@ impl Store {
     pub(crate) fn flush(&self, who: Who) -> Result<()> {
         self.work_until(who, || self.engine().rotate().map_err(Error::from))?;
         // Those that were frozen until now, and not those that follow: other threads may go on writing.
-        let frozen = self.engine().stats().memtables.saturating_sub(1) as u64;
-        let last = self.background().seen().flushed + frozen;
-        self.work_until(who, || Ok(!self.engine().has_frozen() || self.background().seen().flushed >= last))
+        let Some((_, newest)) = self.engine().frozen() else { return Ok(()) };
+        self.work_until(who, || Ok(self.engine().frozen().is_none_or(|(oldest, _)| oldest > newest)))
+    }
+
+    /// The last failure since `before`, when it is no use to wait longer: for its kind, or because it is one of too many.
+    fn final_failure_since(&self, before: Seen) -> Option<Error> {
+        let error = Error::Storage(self.background().failure_since(before)?);
+        let failures = self.background().seen().failed - before.failed;
+        (failures > u64::from(FAILURES_MAX) || self.is_final(&error)).then_some(error)
     }
 
     /// True when waiting longer is of no use: the disk is full, writing has stopped, or a step has panicked.
@@ -110,5 +111,83 @@ impl Store {
                 || self.engine().halted().is_some()
         };
         error.storage().is_none_or(is_final)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use base::Entry;
+    use base::clock::SystemClock;
+    use base::vfs::{FaultVfs, MemVfs, Operation};
+    use engine::{Durability, Engine, Environment};
+
+    use super::*;
+    use crate::store::Settings;
+
+    fn store(vfs: &FaultVfs) -> Arc<Store> {
+        let environment = Environment { vfs: Arc::new(vfs.clone()), clock: Arc::new(SystemClock) };
+        let engine = Engine::open(Path::new("/db"), engine::Options::tiny(), environment).unwrap();
+        let settings = Settings {
+            durability: Durability::Buffered,
+            max_retries: 0,
+            maintenance_threads: 0,
+            batch_bytes: 1 << 20,
+            transaction_bytes: 1 << 20,
+            recent_bytes: 1 << 20,
+        };
+        Store::new(engine, Arc::new(SystemClock), settings)
+    }
+
+    fn step_to(store: &Store, wanted: Step) -> base::Result<Step> {
+        for _ in 0..100 {
+            if store.engine().step(&|| store.retention())? == wanted {
+                return Ok(wanted);
+            }
+        }
+        Err(base::Error::invalid("test", format!("no {wanted:?} in sight")))
+    }
+
+    /// Goal: a flush of other people, installed before and told of after this one has begun, is not taken for this one.
+    /// Method: that step is held open, and tables cannot be created, until the flush has found out what it waits for.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test starts threads of its own")]
+    fn a_flush_ends_only_when_its_own_memtable_is_flushed() {
+        let vfs = FaultVfs::new(Arc::new(MemVfs::new()));
+        let store = store(&vfs);
+        store.commit_one(b"first", Entry::inline(b"1")).unwrap();
+        step_to(&store, Step::OpenedGeneration).unwrap();
+        assert!(store.engine().rotate().unwrap());
+        let (is_at_work, may_go) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(true)));
+        let (seen, gate) = (Arc::clone(&is_at_work), Arc::clone(&may_go));
+        vfs.before_each(move |operation, path| {
+            if operation == Operation::Create && path.extension().is_some_and(|extension| extension == "sst")
+            {
+                seen.store(true, Ordering::SeqCst);
+                while !gate.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        let mut flusher = None;
+        let installed = store.background().run(Who::Anybody, || {
+            let installed = step_to(&store, Step::InstalledFlush)?;
+            is_at_work.store(false, Ordering::SeqCst);
+            may_go.store(false, Ordering::SeqCst);
+            let flushing = Arc::clone(&store);
+            let _version = store.commit_one(b"second", Entry::inline(b"2"));
+            flusher = Some(std::thread::spawn(move || flushing.flush(Who::Anybody)));
+            while !is_at_work.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(installed)
+        });
+        assert_eq!(installed.unwrap(), Step::InstalledFlush);
+        may_go.store(true, Ordering::SeqCst);
+        flusher.unwrap().join().unwrap().unwrap();
+        assert!(!store.engine().has_frozen(), "the flush has returned too early");
     }
 }

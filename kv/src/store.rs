@@ -147,7 +147,7 @@ impl Store {
         Ok(self.engine.verify(progress)?)
     }
 
-    fn retention(&self) -> Retention {
+    pub(crate) fn retention(&self) -> Retention {
         self.snapshots.retention(self.now())
     }
 }

@@ -2,11 +2,14 @@
 //! truthfully. Method: the simulated file system gives back what a power cut could have left, the faulty one fails the
 //! operation that is asked for; then the database is opened again and compared with what was acknowledged.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
+#![allow(clippy::disallowed_methods, reason = "a test starts threads of its own")]
 
 use std::sync::Arc;
 
-use base::vfs::{CrashProfile, Fault, FaultKind, FaultVfs, ImageBudget, MemVfs, Operation, SimVfs, Vfs};
+use base::vfs::{
+    CrashProfile, Fault, FaultKind, FaultVfs, ImageBudget, MemVfs, Operation, SimVfs, Times, Vfs,
+};
 use kv::{Db, Durability, Error, Options};
 
 fn key(number: u32) -> [u8; 4] {
@@ -173,4 +176,64 @@ fn a_failed_sync_makes_the_outcome_unknown_and_stops_writing() {
         let kept = count(&open(&image.into_mem()));
         assert!(kept == 20 || kept == 21, "{kept}");
     }
+}
+
+/// A table that cannot be opened keeps L0 from shrinking, and reading is no failed write, so nothing halts: the wait must end all
+/// the same.
+#[test]
+fn a_commit_does_not_wait_for_work_that_fails_for_ever() {
+    for threads in [0, 1] {
+        let vfs = FaultVfs::new(Arc::new(MemVfs::new()));
+        let options = Options::tiny().maintenance_threads(threads).with_vfs(Arc::new(vfs.clone()));
+        let db = options.open("/db").unwrap();
+        vfs.inject(
+            Fault::new(FaultKind::TooManyFiles)
+                .on([Operation::Open, Operation::Map])
+                .path_ends_with(".sst")
+                .times(Times::Forever),
+        );
+        let (told, outcome) = std::sync::mpsc::channel();
+        let writer = db.clone();
+        std::thread::spawn(move || {
+            // The same keys again and again, or the tables would be moved down without being read.
+            let refused = (0..20_000).find_map(|number| writer.set(key(number % 40), value(number)).err());
+            // Nobody listens any more when it took too long.
+            let _ = told.send(refused);
+        });
+        let refused = outcome.recv_timeout(std::time::Duration::from_secs(30)).expect("the wait ends");
+        assert!(refused.is_some_and(|error| error.storage().is_some()), "{threads} threads");
+        vfs.clear();
+        db.set("after", "all").unwrap();
+        db.close().unwrap();
+    }
+}
+
+/// Background work that finds no space is begun anew after ever longer pauses, or a full disk would be written full and cleared
+/// again all day.
+#[test]
+fn work_without_space_is_tried_again_ever_more_seldom() {
+    let vfs = FaultVfs::new(Arc::new(MemVfs::new()));
+    let options = Options::tiny().with_vfs(Arc::new(vfs.clone()));
+    let db = options.clone().open("/db").unwrap();
+    // Flushed, and in need of a compaction.
+    for number in 0..400 {
+        db.set(key(number % 40), value(number)).unwrap();
+        while number % 100 == 99 && db.stats().memtables > 1 {
+            db.step().unwrap();
+        }
+    }
+    db.close().unwrap();
+    vfs.inject(
+        Fault::new(FaultKind::NoSpace).on(Operation::Write).path_ends_with(".sst").times(Times::Forever),
+    );
+    let db = options.maintenance_threads(1).open("/db").unwrap();
+    // The pause doubles each time, so that even on a slow machine a second and a half has room for a few attempts only.
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    let attempts = vfs.fired();
+    assert!(attempts <= 8, "{attempts} attempts in 1.5 s");
+    while vfs.fired() < 2 {
+        std::thread::yield_now();
+    }
+    vfs.clear();
+    db.close().unwrap();
 }

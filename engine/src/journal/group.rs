@@ -12,16 +12,25 @@ use super::queue::{Durability, Outcome, Waiter};
 use super::{Journal, Leader, Unsynced};
 use crate::generation::Generation;
 
+/// How many groups one leader writes at most before its own caller goes on.
+const ROUNDS_MAX: u32 = 8;
+
 impl Journal {
-    /// Writes the group at the front of the queue, settles it, and passes the lead on.
+    /// Writes the group at the front of the queue and settles it. Goes on with what has queued meanwhile as long as that is
+    /// quick work, then passes the lead on.
     pub(super) fn lead(&self) {
         let mut group = Vec::new();
-        let mut leader = self.leader.lock();
-        self.queue.lock().take_group(self.limits.group_bytes, &mut group);
-        let mut settle = Settle { journal: self, group: &group, settled: false };
-        let outcome = self.write_group(&mut leader, &group);
-        drop(leader);
-        settle.settle(outcome);
+        for round in 1.. {
+            group.clear();
+            let mut leader = self.leader.lock();
+            self.queue.lock().take_group(self.limits.group_bytes, &mut group);
+            let mut settle = Settle { journal: self, group: &group, settled: false };
+            let outcome = self.write_group(&mut leader, &group);
+            drop(leader);
+            if !settle.settle(outcome, round < ROUNDS_MAX) {
+                return;
+            }
+        }
     }
 
     fn write_group(&self, leader: &mut Leader, group: &[Arc<Waiter>]) -> Result<()> {
@@ -176,25 +185,33 @@ struct Settle<'a> {
 }
 
 impl Settle<'_> {
-    fn settle(&mut self, outcome: Result<()>) {
+    /// True when the leader is to lead the next group too, which it does if it `may_go_on`.
+    fn settle(&mut self, outcome: Result<()>, may_go_on: bool) -> bool {
         self.settled = true;
         match outcome {
-            Ok(()) => self.succeed(),
-            Err(cause) => self.fail(cause),
+            Ok(()) => self.succeed(may_go_on),
+            Err(cause) => {
+                self.fail(cause);
+                false
+            }
         }
     }
 
-    fn succeed(&self) {
+    fn succeed(&self, may_go_on: bool) -> bool {
         let bytes = self.group.iter().map(|waiter| waiter.log_bytes as u64).sum();
         self.journal.space.release(bytes);
         for waiter in self.group {
             waiter.finish(Outcome::Done);
         }
         let mut queue = self.journal.queue.lock();
+        if may_go_on && queue.has_only_buffered() {
+            return true;
+        }
         match queue.waiting.front() {
             Some(next) => next.finish(Outcome::Lead),
             None => queue.has_leader = false,
         }
+        false
     }
 
     /// The group may or may not be on disk; what queued behind it never will be.

@@ -257,9 +257,20 @@ impl Journal {
         self.queue.lock().closed = true;
     }
 
+    /// Waits for the group that is being written. After a halt no later one is.
+    pub(crate) fn wait_for_leader(&self) {
+        drop(self.leader.lock());
+    }
+
     /// The generation to be flushed next.
     pub(crate) fn oldest_frozen(&self) -> Option<Arc<Generation>> {
         self.frozen.lock().front().cloned()
+    }
+
+    /// The ids of the oldest and the newest generation that wait for their flush.
+    pub(crate) fn frozen_ids(&self) -> Option<(u64, u64)> {
+        let frozen = self.frozen.lock();
+        Some((frozen.front()?.id, frozen.back()?.id))
     }
 
     /// Memory of all memtables, in bytes, and the number of frozen ones.
