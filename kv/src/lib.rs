@@ -77,3 +77,8 @@ pub use read_txn::ReadTxn;
 pub use scan::Scan;
 pub use set_options::SetOptions;
 pub use write_txn::WriteTxn;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
