@@ -103,6 +103,9 @@ fn gather(source: Source, batch_bytes: u64, sender: &SyncSender<Batch>) -> Outco
             return Ok(());
         }
         batch.add(found);
+        if batch.weight_bytes() >= batch_bytes && sender.send(std::mem::take(&mut batch)).is_err() {
+            return Ok(());
+        }
     }
     if !batch.is_empty() {
         // Nobody listens when a commit failed; that failure is the one to tell.
