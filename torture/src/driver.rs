@@ -84,12 +84,15 @@ pub fn keep_panics_quiet() {
     }));
 }
 
+/// The message of the last panic that was caught on this thread.
+pub(crate) fn take_panic() -> String {
+    PANIC.with_borrow_mut(Option::take).unwrap_or_default()
+}
+
 /// Runs a case; a panic is a finding.
 fn run_case(campaign: &dyn Campaign, case: &mut Case<'_>) -> Checked {
-    catch_unwind(AssertUnwindSafe(|| campaign.run(case))).unwrap_or_else(|_| {
-        let message = PANIC.with_borrow_mut(Option::take).unwrap_or_default();
-        Err(Finding::new(format!("panic: {message}")))
-    })
+    catch_unwind(AssertUnwindSafe(|| campaign.run(case)))
+        .unwrap_or_else(|_| Err(Finding::new(format!("panic: {}", take_panic()))))
 }
 
 struct Shared<'a> {

@@ -14,6 +14,7 @@ pub mod campaign;
 pub mod counters;
 pub mod database;
 pub mod driver;
+pub mod faults;
 pub mod finding;
 pub mod history;
 pub mod power;
@@ -33,5 +34,5 @@ pub use script::Script;
 /// All campaigns, in the order in which they run.
 #[must_use]
 pub fn campaigns() -> Vec<Box<dyn Campaign>> {
-    vec![Box::new(power::Power::default())]
+    vec![Box::new(power::Power::default()), Box::new(faults::Faults)]
 }

@@ -63,8 +63,8 @@ fn chosen(only: &[String]) -> Result<Vec<Box<dyn Campaign>>, String> {
         return Err(format!("there is no campaign {name:?}; there are {}", known.join(", ")));
     }
     let is_wanted =
-        |campaign: &Box<dyn Campaign>| only.is_empty() || only.iter().any(|name| name == campaign.name());
-    Ok(all.into_iter().filter(is_wanted).collect())
+        |campaign: &dyn Campaign| only.is_empty() || only.iter().any(|name| name == campaign.name());
+    Ok(all.into_iter().filter(|campaign| is_wanted(&**campaign)).collect())
 }
 
 fn plan(arguments: &Arguments, campaigns: usize) -> Plan {
