@@ -148,7 +148,12 @@ fn commit_until(run: &mut Run, is_done: impl Fn(&Run) -> bool) {
 #[test]
 fn a_full_disk_is_survived() {
     let mut run = Run::new();
-    run.fault.limit_bytes(Some(run.fault.used_bytes() + 20));
+    run.fault.limit_bytes(Some(run.fault.used_bytes()));
+    // Until the last block of the file is full.
+    let mut refused = run.commit().1;
+    while refused.is_ok() {
+        refused = run.commit().1;
+    }
     let state = run.manifest.state().clone();
     for _ in 0..5 {
         let (_, result) = run.commit();
