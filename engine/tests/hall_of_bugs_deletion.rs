@@ -64,11 +64,20 @@ fn hb_02_l0_never_passes_a_level_that_holds_data() {
         let mut harness = Harness::new(Options::tiny());
         let mut deepest_first = 0;
         for session in 0..5 {
-            // Another base level every time: what stands above it is in the way.
-            let base_level_bytes = 1 << random.u32(10..15);
-            let level_size_multiplier = random.u64(2..6);
-            harness =
-                harness.with_options(Options { base_level_bytes, level_size_multiplier, ..Options::tiny() });
+            // Many levels and few in turn: what stands above the base level is in the way.
+            let base_level_bytes = 1 << if session % 2 == 0 { 10 } else { random.u32(12..17) };
+            let level_size_multiplier = random.u64(2..4);
+            let options = Options { base_level_bytes, level_size_multiplier, ..Options::tiny() };
+            harness = harness.with_options(options);
+            if session % 2 == 1 {
+                // It is emptied first, unless everything is asked for at once.
+                for number in 0..150 {
+                    write(&harness, &mut history, &key(number), (number % 2 > 0).then_some(b"new"));
+                }
+                harness.flush();
+                harness.engine.request_compaction().unwrap();
+                harness.settle_checked(&history, &format!("seed {seed}, session {session}, asked for"));
+            }
             for _ in 0..150 {
                 let number = random.u32(..150);
                 let value = (random.u32(..3) > 0).then(|| value(random.u32(..), random.usize(30..60)));
