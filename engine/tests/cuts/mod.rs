@@ -114,7 +114,7 @@ impl Life {
 }
 
 pub fn value(number: u64, len: usize) -> Vec<u8> {
-    (0..len).map(|at| (number as usize * 31 + at) as u8).collect()
+    (0..len).map(|at| (number.wrapping_mul(31) as usize).wrapping_add(at) as u8).collect()
 }
 
 pub fn apply(state: &mut Map, writes: &Writes) {
