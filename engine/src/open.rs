@@ -343,8 +343,9 @@ fn recover_generations(
         uses.any(|value_use| value_use.segment == number)
     };
     let mut segments_added: Vec<SegmentMeta> = copied_segment.into_iter().collect();
-    segments_added
-        .extend(found.logs.iter().filter(|log| log.is_vlog).map(|log| sealed(log, found.sequence.mark)));
+    for log in found.logs.iter().filter(|log| log.is_vlog) {
+        segments_added.push(sealed(log, found.sequence.mark)?);
+    }
     segments_added.retain(|segment| used(segment.number));
     let edit = Edit {
         tables_added: outputs.iter().map(|output| output.meta.clone()).collect(),
@@ -392,16 +393,18 @@ fn write_tables(core: &Core, found: &Found, memtable: &Arc<Memtable>, last: Vers
 }
 
 /// The part of a value log that was known to be durable, as a segment.
-fn sealed(log: &LogSurvey, mark: u64) -> SegmentMeta {
+fn sealed(log: &LogSurvey, mark: u64) -> Result<SegmentMeta> {
     let durable: Vec<_> = log.commits.iter().take_while(|commit| commit.number() <= mark).collect();
     let values = durable.last().map_or(0, |commit| commit.values.end);
     let records = log.values.get(..values).unwrap_or_default();
-    SegmentMeta {
+    // The last record counts without its padding, so the file may end inside that.
+    let end = durable.last().map_or(base::header::CONTENT_START, |commit| commit.end());
+    Ok(SegmentMeta {
         number: log.file_number,
-        bytes: durable.last().map_or(base::header::CONTENT_START, |commit| commit.end()),
+        bytes: end.min(log.file.len()?),
         values: values as u64,
         value_record_bytes: records.iter().map(|value| value.header.record_bytes()).sum(),
-    }
+    })
 }
 
 /// Copies values that were never known to be durable: a sync of a file that was only read back proves nothing.
