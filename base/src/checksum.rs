@@ -16,6 +16,18 @@ pub fn seeded_hash(data: &[u8], seed: u64) -> u64 {
     xxh3_64_with_seed(data, seed)
 }
 
+/// True when the hash that was stored is the one that the bytes have. Every comparison of checksums goes through here,
+/// so that a test can do without them: see `integrity`.
+#[inline]
+#[must_use]
+pub fn agrees(stored: u64, computed: u64) -> bool {
+    #[cfg(any(test, feature = "test-util"))]
+    if crate::integrity::is_bypassed() {
+        return true;
+    }
+    stored == computed
+}
+
 /// A seed for the unit that starts at `offset` of a file whose own seed is `file_seed`.
 #[inline]
 #[must_use]

@@ -14,7 +14,7 @@
 
 use std::path::Path;
 
-use crate::checksum::{content_hash, seeded_hash};
+use crate::checksum::{agrees, content_hash, seeded_hash};
 use crate::codec::Decoder;
 use crate::vfs::{File, Vfs};
 use crate::{Error, Result};
@@ -141,7 +141,7 @@ impl FileHeader {
         let file_number = decoder.u64("file number").map_err(read)?;
         let salt = decoder.bytes16("salt").map_err(read)?;
         let check = decoder.u64("header checksum").map_err(read)?;
-        if check != content_hash(checked) {
+        if !agrees(check, content_hash(checked)) {
             return Err(damaged(CHECKED_BYTES, "file header checksum differs"));
         }
         if found_kind != kind.tag() {

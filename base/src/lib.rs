@@ -17,6 +17,8 @@ pub mod entry;
 mod error;
 mod halt;
 pub mod header;
+#[cfg(any(test, feature = "test-util"))]
+pub mod integrity;
 mod key;
 pub mod log;
 pub mod record;
