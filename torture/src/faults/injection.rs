@@ -27,6 +27,7 @@ pub(super) struct Operations {
     writes: u64,
     reads: u64,
     syncs: u64,
+    file_syncs: u64,
     /// The most that was on the disk at once, in bytes.
     pub(super) most_bytes: u64,
 }
@@ -39,6 +40,7 @@ impl Operations {
             writes: disk.count(Write),
             reads: disk.count(Set::READS),
             syncs: disk.count([Sync, SyncDir]),
+            file_syncs: disk.count(Sync),
             most_bytes,
         }
     }
@@ -47,11 +49,13 @@ impl Operations {
         match kind {
             FaultKind::ShortWrite | FaultKind::TornNoSpace => self.writes,
             FaultKind::ShortRead | FaultKind::FlippedBit => self.reads,
-            FaultKind::SyncLost => self.syncs,
+            FaultKind::SyncLost | FaultKind::SyncLate => self.syncs,
+            FaultKind::SyncReverted => self.file_syncs,
             FaultKind::Io
             | FaultKind::NoSpace
             | FaultKind::NoPermission
             | FaultKind::TooManyFiles
+            | FaultKind::Interrupted
             | FaultKind::Panic => self.all,
         }
     }
@@ -86,16 +90,17 @@ impl Injection {
         }
     }
 
-    /// A sync that fails says nothing about what is on disk: a power cut afterwards may show it.
+    /// A sync that fails says nothing about what is on disk: a power cut afterwards may show it. (Of a sync that succeeds and
+    /// fails later no more can be asked than that nothing is acknowledged once it is known.)
     pub(super) fn is_of_syncs(self) -> bool {
-        matches!(self, Self::Fault { kind: FaultKind::SyncLost, .. })
+        matches!(self, Self::Fault { kind: FaultKind::SyncLost | FaultKind::SyncReverted, .. })
     }
 
     pub(super) fn is_full_disk(self) -> bool {
         matches!(self, Self::Full { .. })
     }
 
-    /// A read that returns a flipped bit must fail, and nothing else need.
+    /// The one panic that is not a finding.
     pub(super) fn is_panic(self) -> bool {
         matches!(self, Self::Fault { kind: FaultKind::Panic, .. })
     }
