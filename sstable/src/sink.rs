@@ -37,7 +37,8 @@ struct Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if !self.finished {
+        // A second panic, while one unwinds, would be the end of the process.
+        if !self.finished && !std::thread::panicking() {
             // Nobody refers to an unfinished table; what cannot be removed now is swept by the next open.
             let _left_over = self.vfs.remove(&self.path);
         }
