@@ -81,6 +81,12 @@ pub enum Error {
         /// The first failure.
         cause: Arc<Error>,
     },
+    /// A defect of this library, or of code that was given to it. What was under way may have been left half done.
+    #[error("{during} panicked, which is a defect; reopen the database to write again")]
+    Panicked {
+        /// What was under way.
+        during: &'static str,
+    },
     /// A size or count is above what is allowed.
     #[error("{what} is {got}, the limit is {limit}")]
     LimitExceeded {

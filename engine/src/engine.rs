@@ -8,7 +8,7 @@ use base::{Entry, Result, Retention, SharedVersion, Version};
 use manifest::Edit;
 
 use crate::compaction::{Manual, manual_has_work};
-use crate::inner::Inner;
+use crate::inner::{Inner, Writing};
 use crate::journal::{CommitError, Durability, Prepared, prepare};
 use crate::open::{Environment, open, open_read_only};
 use crate::pressure::{Load, Pressure, pressure};
@@ -229,6 +229,10 @@ impl Engine {
     /// The halt, or the system's; what was acknowledged is safe in any case.
     pub fn finish_close(&self) -> Result<()> {
         let writing = self.inner.writing()?;
+        self.inner.core.halt.trip_on_panic("closing", || self.retire_everything(writing))
+    }
+
+    fn retire_everything(&self, writing: &Writing) -> Result<()> {
         writing.journal.sync()?;
         let core = &self.inner.core;
         let generations = writing.journal.generations();

@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use base::{Compression, Cursor, Entry, Payload, Result, Retention};
+use base::{Compression, Cursor, Entry, Payload, Result, Retention, UnixSeconds};
 use manifest::{Edit, SegmentMeta};
 
 use crate::compaction::{Retain, Verdict};
@@ -29,6 +29,7 @@ pub(crate) fn write_tables(
     core: &Core,
     generation: &Arc<Generation>,
     retention: &Retention,
+    now: UnixSeconds,
 ) -> Result<Flushed> {
     generation.vlog.cut()?;
     // Acknowledged values are in this file and nowhere else: whatever the reason, a failed sync leaves them in doubt.
@@ -39,6 +40,7 @@ pub(crate) fn write_tables(
         compression: core.options.upper_compression,
         oldest_generation: generation.id,
         newest_generation: generation.id,
+        created_at: now,
     };
     let mut writer = OutputWriter::new(core, shape);
     let mut cursor = generation.memtable.cursor();

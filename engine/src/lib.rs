@@ -27,6 +27,7 @@ mod engine;
 mod files;
 mod flush;
 mod generation;
+mod guarded;
 mod inner;
 mod journal;
 mod ledger;

@@ -29,6 +29,7 @@ use crate::directory::{LOCK, NumberedFile};
 use crate::files::{LivingFile, Reaper};
 use crate::flush::copy_retained;
 use crate::generation::Generation;
+use crate::guarded::Guarded;
 use crate::inner::{Inner, Writing};
 use crate::journal::{Journal, Limits, Start};
 use crate::output::{Output, OutputShape, OutputWriter};
@@ -233,19 +234,20 @@ fn core(
     found: &Found,
     structure: Option<Structure>,
 ) -> Core {
+    let halt = Arc::new(Halt::new());
     Core {
         vfs: environment.vfs,
         clock: environment.clock,
         directory: directory.to_path_buf(),
         database_id: found.state.database_id(),
-        halt: Arc::new(Halt::new()),
         reaper: Arc::new(Reaper::default()),
         pool: ArenaPool::new(options.idle_arena_bytes),
         cache: BlockCache::with_capacity(options.cache_bytes as u64),
         counters: Counters::default(),
         has_damage: AtomicBool::new(false),
         opened_state: structure.is_none().then(|| found.state.clone()),
-        structure: structure.map(Mutex::new),
+        structure: structure.map(|structure| Guarded::new(structure, &halt, "a change of the manifest")),
+        halt,
         options,
     }
 }
@@ -287,7 +289,8 @@ fn recover(core: Core, found: Found, report: &mut RecoveryReport, lock: Box<dyn 
     let start = Start { last_commit: state.last_commit(), last_version: last };
     let journal =
         Journal::new(Arc::clone(&core.halt), Arc::clone(&visible), Arc::clone(&views), limits, active, start);
-    let writing = Some(Writing { journal, jobs: Mutex::new(Jobs::default()), ledger: Mutex::new(()) });
+    let jobs = Guarded::new(Jobs::default(), &core.halt, "background work");
+    let writing = Some(Writing { journal, jobs, ledger: Mutex::new(()) });
     Ok(Inner { core, visible, views, report: report.clone(), writing, lock: Mutex::new(Some(lock)) })
 }
 
@@ -311,7 +314,7 @@ fn make_durable(
 /// Removes what this open has written in vain, files numbered from `first_number`: left there, it would take the space that the
 /// next attempt needs. Best effort, and never when it is in doubt what the manifest lists.
 fn give_up(core: &Core, first_number: u64) {
-    let Ok(structure) = core.structure().map(Mutex::lock) else { return };
+    let Ok(structure) = core.structure().map(Guarded::lock) else { return };
     if core.halt.is_tripped() || structure.manifest.is_halted() {
         return;
     }
@@ -375,6 +378,7 @@ fn write_tables(core: &Core, found: &Found, memtable: &Arc<Memtable>, last: Vers
     if memtable.is_empty() {
         return Ok(Vec::new());
     }
+    let now = core.clock.now();
     let ids = || found.state.generations().map(|generation| generation.id);
     let shape = OutputShape {
         level: 0,
@@ -382,12 +386,13 @@ fn write_tables(core: &Core, found: &Found, memtable: &Arc<Memtable>, last: Vers
         compression: core.options.upper_compression,
         oldest_generation: ids().min().unwrap_or(0),
         newest_generation: ids().max().unwrap_or(0),
+        created_at: now,
     };
     let mut writer = OutputWriter::new(core, shape);
     let mut cursor = memtable.cursor();
     base::Cursor::first(&mut cursor)?;
     // Nobody reads yet: only the newest of each key is of use.
-    let retention = Retention::new(last, [], core.clock.now());
+    let retention = Retention::new(last, [], now);
     copy_retained(&mut cursor, &retention, core.options.keep_versions, |_| true, &mut writer)?;
     writer.finish()
 }

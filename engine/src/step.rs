@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use base::{Result, Retention};
+use base::{Result, Retention, UnixSeconds};
 
 use crate::compaction::{Job, Offer, Part, State, manual_has_work, pick};
 use crate::flush::{self, Flushed};
@@ -59,6 +59,12 @@ enum Flush {
     Written(Flushed),
 }
 
+/// What a step asks of its caller's code, before it begins: nothing of it runs under a lock, or can leave work half done.
+struct Moment {
+    retention: Retention,
+    now: UnixSeconds,
+}
+
 /// A piece of work taken out of [`Jobs`], to be done without its lock.
 enum Work {
     Remove,
@@ -72,19 +78,23 @@ enum Work {
 }
 
 impl Inner {
-    /// Does the most urgent piece of background work, if there is any. `retention` is asked at the moment when a step
-    /// needs to know what readers may still see.
+    /// Does the most urgent piece of background work, if there is any. `retention` tells what readers may still see: to ask it
+    /// early is safe, what it lets go then is invisible for good.
     ///
     /// # Errors
     /// The failure of that piece of work. [`base::Error::NoSpace`] and damage fail the step only; a failed write or sync stops all
-    /// writing.
+    /// writing, and so does a panic.
     pub(crate) fn step(&self, retention: &dyn Fn() -> Retention) -> Result<Step> {
         let writing = self.writing()?;
         self.core.halt.check()?;
-        let work = self.take_work(writing);
-        match work {
-            Some(work) => self.carry_out(writing, work, retention),
-            None if self.pick(writing, retention)? => Ok(Step::PickedCompaction),
+        let moment = Moment { retention: retention(), now: self.core.clock.now() };
+        self.core.halt.trip_on_panic("background work", || self.do_work(writing, moment))
+    }
+
+    fn do_work(&self, writing: &Writing, moment: Moment) -> Result<Step> {
+        match self.take_work(writing) {
+            Some(work) => self.carry_out(writing, work, &moment),
+            None if self.pick(writing, moment.retention)? => Ok(Step::PickedCompaction),
             None if self.write_ledger(writing)? => Ok(Step::WroteLedger),
             None => Ok(Step::Idle),
         }
@@ -118,7 +128,7 @@ impl Inner {
         None
     }
 
-    fn carry_out(&self, writing: &Writing, work: Work, retention: &dyn Fn() -> Retention) -> Result<Step> {
+    fn carry_out(&self, writing: &Writing, work: Work, moment: &Moment) -> Result<Step> {
         match work {
             Work::Remove => {
                 let removed = self.core.reaper.unlink(&*self.core.vfs, &self.core.directory);
@@ -132,7 +142,7 @@ impl Inner {
                 opened.map(|()| Step::OpenedGeneration)
             }
             Work::Rotate => writing.journal.rotate_now().map(|_| Step::Rotated),
-            Work::WriteFlush(generation) => self.write_flush(writing, &generation, retention),
+            Work::WriteFlush(generation) => self.write_flush(writing, &generation, moment),
             Work::InstallFlush(flushed) => {
                 let generation = Arc::clone(&flushed.generation);
                 let installed = flush::install(self, flushed);
@@ -142,7 +152,7 @@ impl Inner {
                 writing.jobs.lock().flush = Flush::None;
                 installed.map(|()| Step::InstalledFlush)
             }
-            Work::Part(id, part) => self.merge_part(writing, id, &part),
+            Work::Part(id, part) => self.merge_part(writing, id, &part, moment),
             Work::Install(job) => {
                 let inputs = inputs_of(&job);
                 let installed = job.install(self);
@@ -157,13 +167,8 @@ impl Inner {
         }
     }
 
-    fn write_flush(
-        &self,
-        writing: &Writing,
-        generation: &Arc<Generation>,
-        retention: &dyn Fn() -> Retention,
-    ) -> Result<Step> {
-        let written = flush::write_tables(&self.core, generation, &retention());
+    fn write_flush(&self, writing: &Writing, generation: &Arc<Generation>, moment: &Moment) -> Result<Step> {
+        let written = flush::write_tables(&self.core, generation, &moment.retention, moment.now);
         let mut jobs = writing.jobs.lock();
         match written {
             Ok(flushed) => {
@@ -178,8 +183,8 @@ impl Inner {
         }
     }
 
-    fn merge_part(&self, writing: &Writing, id: u64, part: &Part) -> Result<Step> {
-        let outcome = part.run(&self.core);
+    fn merge_part(&self, writing: &Writing, id: u64, part: &Part, moment: &Moment) -> Result<Step> {
+        let outcome = part.run(&self.core, moment.now);
         let (outputs, error) = match outcome {
             Ok(outputs) => (Some(outputs), None),
             Err(error) => (None, Some(self.core.step_failed(error))),
@@ -205,10 +210,8 @@ impl Inner {
     }
 
     /// Chooses a compaction; false when none is due.
-    fn pick(&self, writing: &Writing, retention: &dyn Fn() -> Retention) -> Result<bool> {
+    fn pick(&self, writing: &Writing, retention: Retention) -> Result<bool> {
         let mut jobs = writing.jobs.lock();
-        // Asked before the tables are looked at: what it lets go was invisible already.
-        let retention = retention();
         let mut structure = self.core.structure()?.lock();
         let view = self.views.load_full();
         if structure.manual.is_some_and(|manual| !manual_has_work(&view.tables, manual)) {

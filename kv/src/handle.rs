@@ -6,10 +6,10 @@ use base::clock::Clock;
 use engine::Engine;
 use parking_lot::Mutex;
 
-use crate::Result;
 use crate::background::Who;
 use crate::maintenance::Maintenance;
 use crate::store::{Settings, Store};
+use crate::{Result, panics};
 
 /// An open database and its threads. Databases, transactions and iterators hold it; the threads hold only the [`Store`].
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Handle {
         self.store.refuse_operations();
         self.maintenance.stop(&self.store);
         self.store.background().wait_until_nobody_works();
-        let outcome = if self.is_writable { self.settle() } else { Ok(()) };
+        let outcome = if self.is_writable { panics::as_error("closing", || self.settle()) } else { Ok(()) };
         self.store.engine().release_lock();
         *closed = Some(outcome.clone());
         outcome

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use base::{Cursor, InternalKey, KeyBounds, Result, Retention};
+use base::{Cursor, InternalKey, KeyBounds, Result, Retention, UnixSeconds};
 use manifest::Edit;
 
 use super::pick::Plan;
@@ -182,7 +182,7 @@ pub(crate) struct Part {
 
 impl Part {
     /// Merges the part into new tables, synced.
-    pub(crate) fn run(&self, core: &Core) -> Result<Vec<Output>> {
+    pub(crate) fn run(&self, core: &Core, now: UnixSeconds) -> Result<Vec<Output>> {
         let is_bottom = self.deeper.iter().all(Vec::is_empty);
         let shape = OutputShape {
             level: self.output_level,
@@ -190,6 +190,7 @@ impl Part {
             compression: compression_of(core, self.output_level, is_bottom),
             oldest_generation: self.oldest_generation,
             newest_generation: self.newest_generation,
+            created_at: now,
         };
         let mut writer = OutputWriter::new(core, shape);
         let mut merge = Bounded { merge: MergeCursor::new(self.sources()?), end: &self.bounds };

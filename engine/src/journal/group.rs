@@ -241,7 +241,7 @@ impl Settle<'_> {
 impl Drop for Settle<'_> {
     fn drop(&mut self) {
         if !self.settled {
-            self.fail(Error::invalid("commit", "its leader panicked; reopen the database"));
+            self.fail(Error::Panicked { during: "the leader of a commit" });
         }
     }
 }

@@ -28,6 +28,7 @@ use base::{Error, Halt, Result, SharedVersion, Version};
 use parking_lot::Mutex;
 
 use crate::generation::Generation;
+use crate::guarded::Guarded;
 use crate::view::Views;
 
 pub(crate) use prepare::prepare;
@@ -61,7 +62,7 @@ pub(crate) struct Journal {
     limits: Limits,
     queue: Mutex<Queue>,
     space: Space,
-    leader: Mutex<Leader>,
+    leader: Guarded<Leader>,
     /// The generation that the next rotation switches to.
     spare: Mutex<Option<Arc<Generation>>>,
     /// Generations that are full and not flushed, oldest first.
@@ -107,13 +108,13 @@ impl Journal {
             closed: false,
         };
         Self {
+            leader: Guarded::new(Leader::default(), &halt, "the leader of a commit"),
             halt,
             visible,
             views,
             limits,
             queue: Mutex::new(queue),
             space: Space::new(active, limits.allocation_step_bytes),
-            leader: Mutex::new(Leader::default()),
             spare: Mutex::new(None),
             frozen: Mutex::new(VecDeque::new()),
             durable: AtomicU64::new(start.last_commit),

@@ -201,18 +201,20 @@ impl FaultKind {
         Self::Panic,
     ];
 
-    fn applies_to(self, operation: Operation) -> bool {
+    /// The operations that it can meet.
+    #[must_use]
+    pub const fn operations(self) -> Operations {
         match self {
             Self::Io
             | Self::NoSpace
             | Self::NoPermission
             | Self::TooManyFiles
             | Self::Interrupted
-            | Self::Panic => true,
-            Self::ShortWrite | Self::TornNoSpace => operation == Operation::Write,
-            Self::ShortRead | Self::FlippedBit => Operations::READS.contains(operation),
-            Self::SyncLost | Self::SyncLate => matches!(operation, Operation::Sync | Operation::SyncDir),
-            Self::SyncReverted => operation == Operation::Sync,
+            | Self::Panic => Operations::ALL,
+            Self::ShortWrite | Self::TornNoSpace => Operations::of(&[Operation::Write]),
+            Self::ShortRead | Self::FlippedBit => Operations::READS,
+            Self::SyncLost | Self::SyncLate => Operations::of(&[Operation::Sync, Operation::SyncDir]),
+            Self::SyncReverted => Operations::of(&[Operation::Sync]),
         }
     }
 
@@ -332,7 +334,9 @@ impl Plan {
         }
         let mut struck = None;
         for armed in &mut self.armed {
-            if armed.fault.kind.applies_to(operation) && armed.fault.matching.matches(operation, path) {
+            if armed.fault.kind.operations().contains(operation)
+                && armed.fault.matching.matches(operation, path)
+            {
                 armed.seen += 1;
                 if struck.is_none() && armed.fault.strikes(armed.seen) {
                     struck = Some(armed.fault.kind);
