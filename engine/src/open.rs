@@ -301,12 +301,15 @@ fn make_durable(
     report: &mut RecoveryReport,
     last: Version,
 ) -> Result<(State, Arc<Generation>)> {
+    let was_closed = found.state.closed().is_some();
     if found.state.generations().len() > 0 {
-        let segments = recover_generations(core, &found, report, last)?;
-        drop(found);
-        cut(core, &segments)?;
+        recover_generations(core, &found, report, last)?;
     }
+    drop(found);
     let state = core.structure()?.lock().manifest.state().clone();
+    if !was_closed {
+        cut_segments(core, &state);
+    }
     report.files_swept = sweep(core, &state)?;
     Ok((state, Arc::new(Generation::open_new(core)?)))
 }
@@ -326,13 +329,8 @@ fn give_up(core: &Core, first_number: u64) {
     }
 }
 
-/// Returns the segments that were value logs of generations.
-fn recover_generations(
-    core: &Core,
-    found: &Found,
-    report: &mut RecoveryReport,
-    last: Version,
-) -> Result<Vec<SegmentMeta>> {
+/// Makes the replayed commits durable and retires their generations.
+fn recover_generations(core: &Core, found: &Found, report: &mut RecoveryReport, last: Version) -> Result<()> {
     let memtable = Arc::new(Memtable::new(&core.pool));
     let mut values = CopyUnconfirmed { core, writer: None, opened: BTreeMap::new(), copied: 0 };
     replay(&found.logs, &found.sequence, &memtable, &mut values)?;
@@ -353,25 +351,24 @@ fn recover_generations(
     let edit = Edit {
         tables_added: outputs.iter().map(|output| output.meta.clone()).collect(),
         generations_retired: found.state.generations().map(|generation| generation.id).collect(),
-        segments_added: segments_added.clone(),
+        segments_added,
         last_version: Some(last.0),
         last_commit: Some(found.sequence.highest_number.max(found.sequence.last)),
         ..Edit::default()
     };
-    core.commit_edit(&mut core.structure()?.lock(), edit)?;
-    Ok(segments_added)
+    core.commit_edit(&mut core.structure()?.lock(), edit)
 }
 
-/// Gives back the space behind the sealed part of recovered value logs. Nobody has mapped them yet.
-fn cut(core: &Core, segments: &[SegmentMeta]) -> Result<()> {
-    for segment in segments {
+/// Gives back the space behind the sealed part of recovered value logs. Nobody has mapped them yet. All segments are looked at,
+/// for an open before this one may have died just before it did so; it is only space, so that a failure is left to the next.
+fn cut_segments(core: &Core, state: &State) {
+    for segment in state.segments().map(|segment| &segment.meta) {
         let path = NumberedFile::ValueLog(segment.number).path(&core.directory);
-        let file = core.vfs.open(&path, Access::ReadWrite)?;
-        if file.len()? > segment.bytes {
-            file.set_len(segment.bytes)?;
-        }
+        let _tried_again_later = core
+            .vfs
+            .open(&path, Access::ReadWrite)
+            .and_then(|file| if file.len()? > segment.bytes { file.set_len(segment.bytes) } else { Ok(()) });
     }
-    Ok(())
 }
 
 fn write_tables(core: &Core, found: &Found, memtable: &Arc<Memtable>, last: Version) -> Result<Vec<Output>> {

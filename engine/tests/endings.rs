@@ -102,3 +102,30 @@ fn an_open_without_space_leaves_nothing_behind() {
     }
     assert!(refusals > 3, "{refusals}");
 }
+
+/// A recovered value log keeps only its sealed part; the space behind is given back by a later open, when the first one could not
+/// do it.
+#[test]
+fn space_behind_a_recovered_value_log_is_given_back_after_a_second_crash() {
+    let memory = MemVfs::new();
+    let harness = Harness::over(Arc::new(memory.clone()), Options::tiny());
+    harness.set(b"large", &[7; 300]);
+    // The first commit's mark is in the second one: its values stay where they are.
+    harness.set(b"larger", &[8; 300]);
+    drop(harness);
+    let clock = Arc::new(ManualClock::new(base::UnixSeconds(1_000)));
+    let faulty = FaultVfs::new(Arc::new(memory.clone()));
+    faulty.inject(Fault::new(FaultKind::Io).on(Operation::SetLen).path_ends_with(".vlog"));
+    let vfs: Arc<dyn Vfs> = Arc::new(faulty.clone());
+    let engine = open(&vfs, &clock, &Options::tiny()).unwrap();
+    assert_eq!(faulty.fired(), 1);
+    assert!(engine.get(b"large", engine.visible().load()).unwrap().is_some());
+    drop(engine);
+    let engine = open(&vfs, &clock, &Options::tiny()).unwrap();
+    let sealed = engine.stats().segments;
+    assert!(!sealed.is_empty());
+    for segment in sealed {
+        let path = std::path::Path::new(common::DIRECTORY).join(format!("{:06}.vlog", segment.number));
+        assert_eq!(memory.snapshot()[&path].len() as u64, segment.bytes, "{}", path.display());
+    }
+}
