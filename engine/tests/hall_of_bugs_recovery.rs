@@ -191,6 +191,11 @@ fn hb_28_a_read_only_open_shows_what_a_read_write_open_shows() {
             assert_eq!(read_only.visible().load(), version, "seed {seed}");
             assert_eq!(writable.visible().load(), version, "seed {seed}");
             assert_eq!(dump(&read_only).unwrap(), state, "seed {seed}, read-only");
+            for key in (0..40_u8).map(|key| vec![key]) {
+                let found = read_only.get(&key, version).unwrap();
+                let value = found.and_then(|found| found.value(&key).unwrap());
+                assert_eq!(value.as_deref(), state.get(&key).map(Vec::as_slice), "seed {seed}, {key:?}");
+            }
             assert_eq!(dump(&writable).unwrap(), state, "seed {seed}, read-write");
         }
     }
