@@ -1,0 +1,7 @@
+//! The fuzz bodies of `vlog`: everything that reads a value log or `DISCARD`.
+
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a find")]
+
+pub mod discard_ledger;
+pub mod pointer_read;
+pub mod segment_scan;
