@@ -1,6 +1,12 @@
 //! The fuzz bodies of `vlog`: everything that reads a value log or `DISCARD`.
 
-#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a find")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "as in `shared`; a failed step is a find"
+)]
 
 pub mod discard_ledger;
 pub mod pointer_read;
