@@ -1,6 +1,12 @@
 //! The fuzz bodies of `base`: everything that reads framing, seals, headers and numbers.
 
-#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a find")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "as in `shared`; a failed step is a find"
+)]
 
 pub mod codec;
 pub mod decompress;

@@ -4,7 +4,12 @@
 //! The first byte of an input chooses the mode: an odd one switches the comparison of checksums off, so that content
 //! which nobody wrote reaches the parsers behind them. The rest is what the body reads.
 
-#![allow(dead_code, unreachable_pub, reason = "a fuzz target uses one body, a test all of them")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "a fuzz target uses one body, a test all of them"
+)]
 
 mod allocation;
 mod reader;
