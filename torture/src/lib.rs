@@ -19,6 +19,7 @@ pub mod finding;
 pub mod history;
 pub mod power;
 pub mod report;
+pub mod rot;
 pub mod runner;
 pub mod script;
 pub mod shrink;
@@ -34,5 +35,5 @@ pub use script::Script;
 /// All campaigns, in the order in which they run.
 #[must_use]
 pub fn campaigns() -> Vec<Box<dyn Campaign>> {
-    vec![Box::new(power::Power::default()), Box::new(faults::Faults)]
+    vec![Box::new(power::Power::default()), Box::new(faults::Faults), Box::new(rot::Rot::default())]
 }
