@@ -80,7 +80,7 @@ fn kill_once(
     ledger: &mut Ledger,
     random: &mut fastrand::Rng,
 ) -> Checked {
-    let worker = random_worker(directory, random);
+    let worker = Worker::on(directory, random);
     let events = killed(&worker, random)?;
     ledger.start_process(worker.seed);
     for event in events {
@@ -95,16 +95,6 @@ fn kill_once(
         Phase::Closed => "kills after close",
     });
     check(directory, ledger, random)
-}
-
-fn random_worker(directory: &Path, random: &mut fastrand::Rng) -> Worker {
-    let transactions = match random.u8(..4) {
-        0 => random.u64(1..20),
-        1 | 2 => random.u64(20..300),
-        _ => u64::MAX,
-    };
-    let (seed, threads) = (random.u64(..), random.usize(1..=THREADS_MAX));
-    Worker { directory: directory.to_path_buf(), seed, threads, transactions }
 }
 
 /// Opens the database and compares it with the ledger.
@@ -142,6 +132,17 @@ fn sound(verified: &kv::Verified) -> Checked {
 }
 
 impl Worker {
+    /// Some worker.
+    pub(crate) fn on(directory: &Path, random: &mut fastrand::Rng) -> Self {
+        let transactions = match random.u8(..4) {
+            0 => random.u64(1..20),
+            1 | 2 => random.u64(20..300),
+            _ => u64::MAX,
+        };
+        let (seed, threads) = (random.u64(..), random.usize(1..=THREADS_MAX));
+        Self { directory: directory.to_path_buf(), seed, threads, transactions }
+    }
+
     pub(crate) fn command(&self) -> Checked<Command> {
         let mut command = Command::new(this_program()?);
         command.arg("kill-worker").arg("--directory").arg(&self.directory);
