@@ -16,8 +16,13 @@ pub mod database;
 pub mod driver;
 pub mod faults;
 pub mod finding;
+pub mod full_disk;
 pub mod history;
+pub mod kill;
 pub mod power;
+pub mod process;
+pub mod race;
+pub mod read_only;
 pub mod report;
 pub mod rot;
 pub mod runner;
@@ -35,5 +40,13 @@ pub use script::Script;
 /// All campaigns, in the order in which they run.
 #[must_use]
 pub fn campaigns() -> Vec<Box<dyn Campaign>> {
-    vec![Box::new(power::Power::default()), Box::new(faults::Faults), Box::new(rot::Rot::default())]
+    vec![
+        Box::new(power::Power::default()),
+        Box::new(faults::Faults),
+        Box::new(rot::Rot::default()),
+        Box::new(kill::Kill),
+        Box::new(race::Race),
+        Box::new(full_disk::FullDisk),
+        Box::new(read_only::ReadOnly),
+    ]
 }
