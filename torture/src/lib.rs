@@ -17,6 +17,7 @@ pub mod driver;
 pub mod faults;
 pub mod finding;
 pub mod history;
+pub mod interleave;
 pub mod power;
 pub mod report;
 pub mod runner;
@@ -34,5 +35,5 @@ pub use script::Script;
 /// All campaigns, in the order in which they run.
 #[must_use]
 pub fn campaigns() -> Vec<Box<dyn Campaign>> {
-    vec![Box::new(power::Power::default()), Box::new(faults::Faults)]
+    vec![Box::new(power::Power::default()), Box::new(faults::Faults), Box::new(interleave::Interleave)]
 }
