@@ -19,6 +19,7 @@ pub mod finding;
 pub mod full_disk;
 pub mod history;
 pub mod kill;
+pub mod interleave;
 pub mod power;
 pub mod process;
 pub mod race;
@@ -44,6 +45,7 @@ pub fn campaigns() -> Vec<Box<dyn Campaign>> {
         Box::new(power::Power::default()),
         Box::new(faults::Faults),
         Box::new(rot::Rot::default()),
+        Box::new(interleave::Interleave),
         Box::new(kill::Kill),
         Box::new(race::Race),
         Box::new(full_disk::FullDisk),
