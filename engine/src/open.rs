@@ -15,7 +15,7 @@ use std::time::Instant;
 use base::clock::Clock;
 use base::header::{DatabaseId, FileIdentity};
 use base::vfs::{Access, FileLock, LockKind, Vfs};
-use base::{Error, Halt, Result, Retention, SharedVersion, ValuePointer, Version};
+use base::{Error, Halt, Result, Retention, SharedVersion, Version};
 use keyring::Registry;
 use manifest::{Edit, Manifest, SegmentMeta, State};
 use memtable::{ArenaPool, Memtable};
@@ -33,7 +33,9 @@ use crate::guarded::Guarded;
 use crate::inner::{Inner, Writing};
 use crate::journal::{Journal, Limits, Start};
 use crate::output::{Output, OutputShape, OutputWriter};
-use crate::recovery::{InPlace, LogSurvey, RecoveryReport, Sequence, Values, replay, sequence, survey};
+use crate::recovery::{
+    CopyUnconfirmed, InPlace, LogSurvey, RecoveryReport, Sequence, replay, sequence, survey,
+};
 use crate::step::Jobs;
 use crate::structure::Structure;
 use crate::table_set::{TableHandle, TableSet};
@@ -332,7 +334,7 @@ fn give_up(core: &Core, first_number: u64) {
 /// Makes the replayed commits durable and retires their generations.
 fn recover_generations(core: &Core, found: &Found, report: &mut RecoveryReport, last: Version) -> Result<()> {
     let memtable = Arc::new(Memtable::new(&core.pool));
-    let mut values = CopyUnconfirmed { core, writer: None, opened: BTreeMap::new(), copied: 0 };
+    let mut values = CopyUnconfirmed::new(core);
     replay(&found.logs, &found.sequence, &memtable, &mut values)?;
     report.values_copied = values.copied;
     let copied_segment = values.finish()?;
@@ -407,70 +409,6 @@ fn sealed(log: &LogSurvey, mark: u64) -> Result<SegmentMeta> {
         values: values as u64,
         value_record_bytes: records.iter().map(|value| value.header.record_bytes()).sum(),
     })
-}
-
-/// Copies values that were never known to be durable: a sync of a file that was only read back proves nothing.
-struct CopyUnconfirmed<'a> {
-    core: &'a Core,
-    writer: Option<(u64, vlog::SegmentWriter)>,
-    opened: BTreeMap<u64, vlog::Segment>,
-    copied: u64,
-}
-
-impl CopyUnconfirmed<'_> {
-    fn start(&mut self) -> Result<()> {
-        if self.writer.is_none() {
-            let number = self.core.next_file_number()?;
-            let path = NumberedFile::ValueLog(number).path(&self.core.directory);
-            let identity = FileIdentity { database_id: self.core.database_id, file_number: number };
-            self.writer = Some((number, vlog::SegmentWriter::create(&self.core.vfs, &path, identity)?));
-        }
-        Ok(())
-    }
-
-    fn open_source(&mut self, number: u64) -> Result<()> {
-        if !self.opened.contains_key(&number) {
-            let path = NumberedFile::ValueLog(number).path(&self.core.directory);
-            let identity = FileIdentity { database_id: self.core.database_id, file_number: number };
-            let segment = vlog::Segment::open_positional(&*self.core.vfs, &path, identity)?;
-            self.opened.insert(number, segment);
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Option<SegmentMeta>> {
-        let Some((number, writer)) = self.writer else { return Ok(None) };
-        let summary = writer.finish()?;
-        Ok(Some(SegmentMeta {
-            number,
-            bytes: summary.bytes,
-            values: summary.values,
-            value_record_bytes: summary.value_record_bytes,
-        }))
-    }
-}
-
-impl Values for CopyUnconfirmed<'_> {
-    fn place(
-        &mut self,
-        pointer: ValuePointer,
-        user_key: &[u8],
-        version: Version,
-        is_durable: bool,
-    ) -> Result<ValuePointer> {
-        if is_durable {
-            return Ok(pointer);
-        }
-        self.start()?;
-        self.open_source(pointer.segment)?;
-        match (&mut self.writer, self.opened.get(&pointer.segment)) {
-            (Some((_, writer)), Some(source)) => {
-                self.copied += 1;
-                writer.copy(source, &pointer, user_key, version)
-            }
-            _ => Err(not_a_database(&self.core.directory, "a value log vanished while it was recovered")),
-        }
-    }
 }
 
 /// Removes numbered and temporary files that the manifest does not list.

@@ -6,14 +6,16 @@
 mod replay;
 mod sequence;
 mod survey;
+mod unconfirmed;
 
 use std::time::Duration;
 
 use base::Version;
 
-pub(crate) use replay::{InPlace, Values, replay};
+pub(crate) use replay::{InPlace, replay};
 pub(crate) use sequence::{Sequence, sequence};
 pub(crate) use survey::{LogSurvey, survey};
+pub(crate) use unconfirmed::CopyUnconfirmed;
 
 /// What opening found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
