@@ -25,7 +25,7 @@ use sstable::{BlockCache, TableAccess};
 use crate::Options;
 use crate::core::Core;
 use crate::counters::Counters;
-use crate::directory::{LOCK, NumberedFile};
+use crate::directory::{LOCK, NUMBER_MAX, NumberedFile, STRAY_NUMBER_MAX};
 use crate::files::{LivingFile, Reaper};
 use crate::flush::copy_retained;
 use crate::generation::Generation;
@@ -73,7 +73,7 @@ pub(crate) fn open(directory: &Path, options: Options, environment: Environment)
         create(vfs, directory)?
     } else {
         let found = find(&**vfs, directory, options.access)?;
-        let first_number = first_free_number(&found);
+        let first_number = first_free_number(directory, &found)?;
         let structure = Structure::reopen(Arc::clone(vfs), directory, found.state.clone(), first_number)?;
         (found, structure)
     };
@@ -169,10 +169,15 @@ fn create(vfs: &Arc<dyn Vfs>, directory: &Path) -> Result<(Found, Structure)> {
 }
 
 /// Above the lease, and above every number in the directory.
-fn first_free_number(found: &Found) -> u64 {
+fn first_free_number(directory: &Path, found: &Found) -> Result<u64> {
     let numbered = found.names.iter().filter_map(|name| NumberedFile::parse(name));
-    let seen = numbered.map(NumberedFile::number).max().unwrap_or(0);
-    found.state.numbers_below().max(seen + 1)
+    let seen = numbered.map(NumberedFile::number).filter(|number| *number <= STRAY_NUMBER_MAX).max();
+    let first = found.state.numbers_below().max(seen.unwrap_or(0) + 1);
+    if first > NUMBER_MAX {
+        let path = directory.join(manifest::FILE_NAME);
+        return Err(Error::corruption(&path, 0, "it leaves no file numbers"));
+    }
+    Ok(first)
 }
 
 /// Reads everything that must be readable; changes nothing.

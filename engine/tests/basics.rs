@@ -162,3 +162,26 @@ fn a_damaged_value_of_a_log_is_a_finding() {
     let verified = reader.verify(&mut |_, _| {}).unwrap();
     assert_eq!(verified.findings.len(), 1, "{:?}", verified.findings);
 }
+
+/// Goal: a file that somebody put there does not use up the numbers. Method: the highest names there are, in a directory
+/// that goes on to be written.
+#[test]
+fn a_stray_file_with_a_high_number_does_no_harm() {
+    for number in [u64::MAX, u64::MAX / 2, u64::MAX / 2 - 7, u64::MAX / 4] {
+        let memory = base::vfs::MemVfs::new();
+        let harness = Harness::over(std::sync::Arc::new(memory.clone()), Options::tiny());
+        harness.set(b"a", b"1");
+        drop(harness);
+        let mut files = memory.snapshot();
+        files.insert(std::path::Path::new(common::DIRECTORY).join(format!("{number}.sst")), vec![1]);
+        let memory = base::vfs::MemVfs::from_snapshot(files);
+        let harness = Harness::over(std::sync::Arc::new(memory), Options::tiny());
+        for index in 0..60u8 {
+            harness.set(&[index], &[7; 100]);
+        }
+        harness.flush();
+        harness.settle();
+        let harness = harness.close_and_reopen();
+        assert_eq!((harness.get(b"a"), harness.dump().len()), (Some(b"1".to_vec()), 61), "{number}");
+    }
+}

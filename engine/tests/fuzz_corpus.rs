@@ -15,5 +15,5 @@ static ALLOCATOR: shared::CountingAllocator = shared::CountingAllocator;
 #[test]
 fn bodies_hold_on_the_corpus_and_near_it() {
     let bodies = [&bodies::open_directory::BODY];
-    corpus_check::check(env!("CARGO_MANIFEST_DIR"), &bodies, 400);
+    corpus_check::check(env!("CARGO_MANIFEST_DIR"), &bodies, 800);
 }

@@ -15,10 +15,10 @@ fn run(input: &[u8], _mode: Mode) {
     let tag = reader.u8();
     let raw_len = reader.u32() as usize;
     let stored = reader.rest();
-    if let Some(codec) = Codec::from_tag(tag % 4) {
-        if let Ok(plain) = decompress(stored, codec, raw_len) {
-            assert_eq!(plain.len(), raw_len);
-        }
+    if let Some(codec) = Codec::from_tag(tag % 4)
+        && let Ok(plain) = decompress(stored, codec, raw_len)
+    {
+        assert_eq!(plain.len(), raw_len);
     }
     let how = HOW[usize::from(tag) % HOW.len()];
     if let Some((codec, packed)) = compress(stored, how) {

@@ -10,6 +10,7 @@
     unreachable_pub,
     reason = "a fuzz target uses one body, a test all of them"
 )]
+#![allow(clippy::expect_used, reason = "a failed step is a find")]
 
 mod allocation;
 mod reader;

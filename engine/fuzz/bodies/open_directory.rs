@@ -1,8 +1,8 @@
 //! Goal: whatever happened to the files of a database, opening, reading, checking and writing it end without a panic. With
 //! checksums on, what is shown is what a prefix of the commits left, or an error; an open that refuses has touched nothing;
 //! and what is committed afterwards is there after the next open.
-//! Method: the input is a list of harms to a small valid directory; the harmed directory is opened for reading, then for
-//! writing, dumped from both ends, verified, written to, and opened again.
+//! Method: the input is a list of harms to a small valid directory; the harmed directory is opened for reading or for
+//! writing, dumped from both ends, verified, and in the latter case written to and opened again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,18 +27,26 @@ const STEPS_MAX: usize = 300;
 
 fn run(input: &[u8], mode: Mode) {
     let mut reader = InputReader::new(input);
-    let access = if reader.u8() & 1 == 0 { TableAccess::Mapped } else { TableAccess::Positional };
+    let how = reader.u8();
+    let access = if how & 1 == 0 { TableAccess::Mapped } else { TableAccess::Positional };
     let options = Options { access, ..Options::tiny() };
     let mut files = TEMPLATE.files.clone();
     edits::apply(&mut reader, &mut files);
-    read_only(&files, &options, mode);
+    if how & 2 == 0 {
+        read_only(&files, &options, mode);
+    } else {
+        read_and_write(&files, &options, mode);
+    }
+}
+
+fn read_and_write(files: &Files, options: &Options, mode: Mode) {
     let memory = MemVfs::from_snapshot(files.clone());
     let vfs: Arc<dyn Vfs> = Arc::new(memory.clone());
-    let engine = match open(&vfs, &options) {
+    let engine = match open(&vfs, options) {
         Ok(engine) => engine,
         Err(error) => {
             if mode == Mode::Checked && error.is_corruption() {
-                untouched(&files, &memory);
+                untouched(files, &memory);
             }
             return;
         }
@@ -46,7 +54,7 @@ fn run(input: &[u8], mode: Mode) {
     dump_and_verify(&engine, mode);
     let written = write(&engine);
     drop(engine);
-    match open(&vfs, &options) {
+    match open(&vfs, options) {
         Ok(engine) => {
             if mode == Mode::Checked {
                 written.iter().for_each(|key| expect_written(&engine, key));

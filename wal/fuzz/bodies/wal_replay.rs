@@ -21,7 +21,7 @@ fn run(input: &[u8], _mode: Mode) {
     let mut steps = Steps::at_most(input.len() / RECORD_HEADER_BYTES + 1);
     let mut end = CONTENT_START;
     let mut failed = false;
-    while let Some(commit) = reader.next() {
+    for commit in reader.by_ref() {
         steps.take();
         let Ok(commit) = commit else {
             failed = true;
