@@ -48,7 +48,7 @@ pub struct Manifest {
     directory: PathBuf,
     log: Log,
     state: State,
-    halt: Halt,
+    halt: Arc<Halt>,
     rewrite_bytes_min: u64,
     rewrite_at: u64,
 }
@@ -93,7 +93,7 @@ impl Manifest {
             directory: directory.to_path_buf(),
             log,
             state,
-            halt: Halt::new(),
+            halt: Arc::new(Halt::new()),
             rewrite_bytes_min: REWRITE_BYTES_MIN,
             rewrite_at,
         })
@@ -113,7 +113,7 @@ impl Manifest {
         &self.state
     }
 
-    /// True after a failed write or sync: whether the last edit is on disk is unknown, and no further one is taken.
+    /// True after a failed write or sync, or a panic in one: whether the last edit is on disk is unknown, and no further one is taken.
     #[must_use]
     pub fn is_halted(&self) -> bool {
         self.halt.is_tripped()
@@ -138,10 +138,18 @@ impl Manifest {
         self.state.check(&edit)?;
         let number = self.state.next_edit_number()?;
         let payload = codec::encode(&edit)?;
+        let mut in_flight = InFlight { halt: Arc::clone(&self.halt), has_ended: false };
+        let written = self.write(edit, &payload, number);
+        in_flight.has_ended = true;
+        Ok(written?)
+    }
+
+    /// Makes the edit durable, in a new file or behind the others, and applies it.
+    fn write(&mut self, edit: Edit, payload: &[u8], number: u64) -> Result<()> {
         if self.log.position() >= self.rewrite_at && self.rewrite_with(&edit, number)? {
             return Ok(());
         }
-        self.append(&payload, number)?;
+        self.append(payload, number)?;
         self.state.absorb(edit, number);
         Ok(())
     }
@@ -182,6 +190,22 @@ impl Manifest {
                 Ok(false)
             }
             Err(failure) => Err(self.stop(failure.error)),
+        }
+    }
+}
+
+/// An edit that is being written. A panic in the middle leaves it in doubt, as a failure does: another edit behind it, under the
+/// same number, would make the file unreadable.
+struct InFlight {
+    halt: Arc<Halt>,
+    has_ended: bool,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.halt
+                .trip(Error::invalid("manifest", "its writer panicked in the middle of an edit; reopen it"));
         }
     }
 }
