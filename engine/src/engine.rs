@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use base::{Entry, Result, Retention, SharedVersion, Version};
+use base::{Entry, Error, Result, Retention, SharedVersion, Version};
 use manifest::Edit;
 
 use crate::compaction::{Manual, manual_has_work};
@@ -243,7 +243,8 @@ impl Engine {
     /// open has nothing to replay.
     ///
     /// # Errors
-    /// The halt, or the system's; what was acknowledged is safe in any case.
+    /// [`Error::InvalidArgument`] while a memtable holds commits, the halt, or the system's; what was acknowledged is safe in any
+    /// case.
     pub fn finish_close(&self) -> Result<()> {
         let writing = self.inner.writing()?;
         self.inner.core.halt.trip_on_panic("closing", || self.retire_everything(writing))
@@ -253,6 +254,13 @@ impl Engine {
         writing.journal.sync()?;
         let core = &self.inner.core;
         let generations = writing.journal.generations();
+        // The edit below lets their logs go: whoever skipped the flush must not lose what is in them.
+        if generations.iter().any(|generation| generation.last_commit() > 0) {
+            return Err(Error::invalid(
+                "close",
+                "a memtable holds commits that are not in tables; flush first",
+            ));
+        }
         let mut structure = core.structure()?.lock();
         let (last_commit, last_version) = writing.journal.last_given();
         let edit = Edit {

@@ -400,6 +400,54 @@ fn hb_46_a_failure_is_never_closed_over() {
     assert_eq!(seals, 8);
 }
 
+/// The same when nothing but background work has failed, and every memtable is empty.
+#[test]
+fn hb_46_a_failed_compaction_is_not_closed_over() {
+    for (operation, suffix) in
+        [(Operation::Write, ".sst"), (Operation::Sync, ".sst"), (Operation::Sync, "MANIFEST")]
+    {
+        let memory = MemVfs::new();
+        let faulty = FaultVfs::new(Arc::new(memory.clone()));
+        let harness = Harness::over(Arc::new(faulty.clone()), Options::tiny());
+        for round in 0..2 {
+            harness.set(b"small", &value(round, 20));
+            harness.set(b"large", &value(round, 300));
+            harness.flush();
+        }
+        faulty.inject(Fault::new(FaultKind::Io).on(operation).path_ends_with(suffix));
+        while harness.engine.step(&|| harness.retention()).is_ok() {}
+        harness.engine.stop_commits();
+        let refused = harness.engine.finish_close();
+        assert!(matches!(refused, Err(base::Error::Halted { .. })), "{operation:?} of {suffix}: {refused:?}");
+        drop(harness);
+        let harness = Harness::over(Arc::new(memory), Options::tiny());
+        assert_eq!(harness.engine.recovery_report().commits_replayed, 0);
+        assert!(harness.engine.recovery_report().generations > 0, "it was not closed");
+        assert_eq!(harness.get(b"small"), Some(value(1, 20)));
+        assert_eq!(harness.get(b"large"), Some(value(1, 300)));
+        harness.verify();
+    }
+}
+
+/// The same from the other side: a close that comes before the flush, frozen memtables or an active one, is refused.
+#[test]
+fn hb_46_a_close_never_retires_what_is_not_in_tables() {
+    for rotations in [0, 1] {
+        let harness = Harness::new(Options::tiny());
+        harness.settle();
+        harness.set(b"small", b"value");
+        for _ in 0..rotations {
+            assert!(harness.engine.rotate().unwrap());
+        }
+        harness.engine.stop_commits();
+        harness.engine.finish_close().unwrap_err();
+        let harness = harness.reopen();
+        assert_eq!(harness.get(b"small"), Some(b"value".to_vec()));
+        harness.close();
+        assert!(harness.reopen().engine.recovery_report().clean);
+    }
+}
+
 /// redb fd82cedb: a header was on disk, the growth of its file was not, and the database did not open. Here what an edit
 /// lists has its length on disk too.
 #[test]

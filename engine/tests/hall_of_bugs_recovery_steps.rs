@@ -50,7 +50,7 @@ fn hb_29_no_order_of_flush_and_rotation_skips_a_commit() {
         for at in 0..LEN {
             match order / 3_u32.pow(at) % 3 {
                 0 => {
-                    let len = if count % 2 == 0 { 20 } else { 90 };
+                    let len = if count.is_multiple_of(2) { 20 } else { 90 };
                     harness.commit(&[(&[count], Some(&value(0, len)))], Durability::Buffered);
                     count += 1;
                 }
