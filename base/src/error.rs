@@ -134,6 +134,12 @@ impl Error {
         matches!(self, Self::Corruption { .. })
     }
 
+    /// True when the bytes themselves cannot be read, however often it is tried: damage, a newer format, a missing key.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Corruption { .. } | Self::Unsupported { .. } | Self::WrongKey { .. })
+    }
+
     /// True when the disk is full.
     #[must_use]
     pub fn is_no_space(&self) -> bool {

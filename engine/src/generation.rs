@@ -31,6 +31,9 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
+    /// How many files it takes.
+    pub(crate) const LOGS: u64 = 2;
+
     /// Opens a generation ahead of its use: numbers, logs, and the edit that lists them, all durable.
     ///
     /// # Errors

@@ -32,9 +32,10 @@ use crate::generation::Generation;
 use crate::guarded::Guarded;
 use crate::inner::{Inner, Writing};
 use crate::journal::{Journal, Limits, Start};
+use crate::ledger::check_format;
 use crate::output::{Output, OutputShape, OutputWriter};
 use crate::recovery::{
-    CopyUnconfirmed, InPlace, LogSurvey, RecoveryReport, Sequence, replay, sequence, survey,
+    CopyUnconfirmed, InPlace, LogSurvey, RecoveryReport, Sequence, check_strays, replay, sequence, survey,
 };
 use crate::step::Jobs;
 use crate::structure::Structure;
@@ -161,7 +162,7 @@ fn is_temporary(name: &str) -> bool {
 fn create(vfs: &Arc<dyn Vfs>, directory: &Path) -> Result<(Found, Structure)> {
     let database_id = DatabaseId::random(&**vfs)?;
     Registry { database_id, keys: Vec::new() }.write(&**vfs, directory)?;
-    let manifest = Manifest::create(Arc::clone(vfs), directory, database_id)?;
+    let manifest = Manifest::create_with_lease(Arc::clone(vfs), directory, database_id, Generation::LOGS)?;
     let state = manifest.state().clone();
     let sequence = sequence(&[], 0)?;
     let found = Found { state, names: vfs.list(directory)?, logs: Vec::new(), sequence };
@@ -188,8 +189,11 @@ fn find(vfs: &dyn Vfs, directory: &Path, access: TableAccess) -> Result<Found> {
         let path = directory.join(keyring::FILE_NAME);
         return Err(Error::corruption(&path, 16, "the file belongs to another database"));
     }
+    check_format(vfs, directory, state.database_id())?;
     let names = vfs.list(directory)?;
-    check_files_exist(directory, &state, &names)?;
+    let living: HashSet<NumberedFile> = living_files(&state).collect();
+    check_files_exist(directory, &living, &names)?;
+    check_strays(vfs, directory, &state, &living, &names)?;
     let mut logs = Vec::new();
     for generation in state.generations() {
         for log in [NumberedFile::Wal(generation.wal), NumberedFile::ValueLog(generation.vlog)] {
@@ -200,9 +204,9 @@ fn find(vfs: &dyn Vfs, directory: &Path, access: TableAccess) -> Result<Found> {
     Ok(Found { state, names, logs, sequence })
 }
 
-fn check_files_exist(directory: &Path, state: &State, names: &[String]) -> Result<()> {
+fn check_files_exist(directory: &Path, living: &HashSet<NumberedFile>, names: &[String]) -> Result<()> {
     let present: HashSet<NumberedFile> = names.iter().filter_map(|name| NumberedFile::parse(name)).collect();
-    match living_files(state).find(|file| !present.contains(file)) {
+    match living.difference(&present).min() {
         Some(file) => {
             let what = "the file is missing, and the database needs it: restore it from a backup";
             Err(Error::corruption(&file.path(directory), 0, what))
@@ -318,6 +322,7 @@ fn make_durable(
         cut_segments(core, &state);
     }
     report.files_swept = sweep(core, &state)?;
+    core.structure()?.lock().skip_to_last(Generation::LOGS)?;
     Ok((state, Arc::new(Generation::open_new(core)?)))
 }
 

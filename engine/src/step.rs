@@ -249,7 +249,7 @@ impl Inner {
             Err(error) => (None, Some(self.core.step_failed(error))),
         };
         if let Some(error) = &error
-            && error.is_corruption()
+            && (error.is_unreadable() || error.is_not_found())
         {
             // Left alone until the next open, or the same step would fail for ever.
             let mut structure = self.core.structure()?.lock();

@@ -41,7 +41,7 @@ impl Verified {
 
     fn record(&mut self, outcome: Result<()>) -> Result<()> {
         match outcome {
-            Err(error) if error.is_corruption() || error.is_not_found() => {
+            Err(error) if error.is_unreadable() || error.is_not_found() => {
                 self.findings.push(error);
                 Ok(())
             }

@@ -60,12 +60,25 @@ impl Manifest {
     /// # Errors
     /// When `directory` has a manifest already, or the system's.
     pub fn create(vfs: Arc<dyn Vfs>, directory: &Path, database_id: DatabaseId) -> Result<Self> {
+        Self::create_with_lease(vfs, directory, database_id, INITIAL_LEASE)
+    }
+
+    /// As [`Manifest::create`], with a first lease of `lease` file numbers.
+    ///
+    /// # Errors
+    /// As [`Manifest::create`].
+    pub fn create_with_lease(
+        vfs: Arc<dyn Vfs>,
+        directory: &Path,
+        database_id: DatabaseId,
+        lease: u64,
+    ) -> Result<Self> {
         let path = directory.join(FILE_NAME);
         if vfs.exists(&path)? {
             return Err(Error::io("create", &path, std::io::Error::from(std::io::ErrorKind::AlreadyExists)));
         }
         let mut state = State::new(database_id);
-        state.absorb(Edit { numbers_below: Some(1 + INITIAL_LEASE), ..Edit::default() }, 1);
+        state.absorb(Edit { numbers_below: Some(1 + lease), ..Edit::default() }, 1);
         Self::replace(vfs, directory, state)
     }
 
