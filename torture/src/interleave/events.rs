@@ -14,7 +14,7 @@ pub(super) enum UserOperation {
     DeleteB,
     /// One commit: a large value under `a`, and a deletion of `b`.
     Batch,
-    /// Finds `a` now, and reads its value at the end.
+    /// Finds `a` now, also at every held version, and reads the values at the end.
     GetA,
     /// Opens a scan, reads its first item, and the rest at the end.
     Scan,
@@ -22,12 +22,14 @@ pub(super) enum UserOperation {
     Snapshot,
     /// Lets the oldest snapshot go.
     Release,
+    /// Freezes the memtable, as a commit does that has filled it.
+    Rotate,
     /// The files as they are now are opened by another process.
     Kill,
 }
 
 impl UserOperation {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::PutSmallA,
         Self::PutLargeA,
         Self::DeleteA,
@@ -38,6 +40,7 @@ impl UserOperation {
         Self::Scan,
         Self::Snapshot,
         Self::Release,
+        Self::Rotate,
         Self::Kill,
     ];
 }
@@ -55,6 +58,7 @@ impl fmt::Display for UserOperation {
             Self::Scan => "scan",
             Self::Snapshot => "snapshot",
             Self::Release => "release",
+            Self::Rotate => "rotate",
             Self::Kill => "kill",
         })
     }
@@ -164,6 +168,28 @@ impl fmt::Display for Event {
                 write!(f, "job{}.{name}", job + 1)
             }
         }
+    }
+}
+
+/// When both keys are read, besides at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// After every operation and every step.
+    Always,
+    /// Never: reads open files, and some failures need files that nobody has opened.
+    AtTheEnd,
+}
+
+impl Watch {
+    pub(super) const ALL: [Self; 2] = [Self::Always, Self::AtTheEnd];
+}
+
+impl fmt::Display for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Always => "all read all the time",
+            Self::AtTheEnd => "all read at the end",
+        })
     }
 }
 

@@ -18,6 +18,7 @@ use crate::campaign::{Campaign, Case, Goal, Size};
 use crate::counters::Counters;
 use crate::finding::{Checked, Finding};
 
+use self::events::Placement;
 use self::schedule::{COUNT, Schedule};
 use self::world::World;
 
@@ -65,8 +66,12 @@ fn play(schedule: &Schedule, counters: &mut Counters) -> Checked {
     })
 }
 
-/// The schedule without the events that it does not need to find something, and what it finds then.
+/// The schedule without what it does not need to find something, and what it finds then.
 fn shortest(mut schedule: Schedule, mut finding: Finding) -> (Schedule, Finding) {
+    let between = Schedule { placement: Placement::Between, ..schedule.clone() };
+    if let Err(other) = play(&between, &mut Counters::default()) {
+        (schedule, finding) = (between, other);
+    }
     let mut at = schedule.events.len();
     while at > 0 {
         at -= 1;

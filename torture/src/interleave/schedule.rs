@@ -1,9 +1,9 @@
 //! All schedules, numbered: a start, three operations of users, two jobs, an order of all their steps, and whether the operations
-//! happen between the steps or inside them.
+//! happen between the steps or inside them, and whether everything is read all the time.
 
 use std::fmt;
 
-use super::events::{Event, JOB_STEPS, Job, Placement, UserOperation};
+use super::events::{Event, JOB_STEPS, Job, Placement, UserOperation, Watch};
 use super::start::Start;
 
 /// Operations of users in a schedule.
@@ -17,15 +17,17 @@ pub(super) const COUNT: u64 = ORDERS
     * Placement::ALL.len() as u64
     * (UserOperation::ALL.len() as u64).pow(OPERATIONS as u32)
     * Job::PAIRS.len() as u64
-    * Start::ALL.len() as u64;
+    * Start::ALL.len() as u64
+    * Watch::ALL.len() as u64;
 /// Near the golden part of [`COUNT`], so that any stretch of numbers is spread over all schedules; shares no divisor with it.
-const STRIDE: u64 = 6_082_354_871;
+const STRIDE: u64 = 15_788_761_039;
 
 /// One schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Schedule {
     pub(super) start: Start,
     pub(super) placement: Placement,
+    pub(super) watch: Watch,
     pub(super) events: Vec<Event>,
 }
 
@@ -44,6 +46,7 @@ impl Schedule {
             std::array::from_fn(|_| UserOperation::ALL[digit(UserOperation::ALL.len())]);
         let jobs = Job::PAIRS[digit(Job::PAIRS.len())];
         let start = Start::ALL[digit(Start::ALL.len())];
+        let watch = Watch::ALL[digit(Watch::ALL.len())];
         let steps = jobs.map(Job::steps);
         let mut at = [0; 3];
         let events = order_numbered(order, SIDES).into_iter().map(|side| {
@@ -54,7 +57,7 @@ impl Schedule {
                 _ => Event::Job { job: side - 1, step: steps[side - 1][nth] },
             }
         });
-        Self { start, placement, events: events.collect() }
+        Self { start, placement, watch, events: events.collect() }
     }
 
     /// The schedule without its event number `at`.
@@ -67,7 +70,7 @@ impl Schedule {
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "from {}, {}: ", self.start, self.placement)?;
+        write!(f, "from {}, {}, {}: ", self.start, self.placement, self.watch)?;
         for (at, event) in self.events.iter().enumerate() {
             f.write_str(if at == 0 { "" } else { "; " })?;
             event.fmt(f)?;

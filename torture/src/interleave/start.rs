@@ -28,7 +28,7 @@ pub(super) enum Start {
     LastLevel,
     /// A tombstone in L0 over a value in the last level, and one in the memtable.
     Tombstone,
-    /// A large value in the last level, shadowed in L0: its segment dies with the compaction.
+    /// A large value in the last level, shadowed in L0: its segment dies with the compaction. Somebody has found it.
     DyingSegment,
     /// Versions in the last level, in L0 and in the memtable, the lower two with a reader.
     Held,
@@ -81,7 +81,9 @@ impl Start {
     /// The former life, and the beginning of the present one.
     fn setups(self) -> (&'static [Setup], &'static [Setup]) {
         use Setup::{Do, Fill, Flush, Freeze, RequestCompaction, Settle, Spare};
-        use UserOperation::{Batch, DeleteA, DeleteB, PutLargeA, PutSmallA, PutSmallB, Release, Snapshot};
+        use UserOperation::{
+            Batch, DeleteA, DeleteB, GetA, PutLargeA, PutSmallA, PutSmallB, Release, Snapshot,
+        };
         match self {
             Self::Memtable => (&[], &[Do(PutLargeA), Do(PutSmallB), Spare]),
             Self::Frozen => {
@@ -97,7 +99,9 @@ impl Start {
                 (&[Do(PutSmallA), Do(PutSmallB), Flush, Settle, Do(DeleteA), Flush], &[Do(DeleteB), Spare])
             }
             Self::DyingSegment => {
-                (&[Do(PutLargeA), Flush, Settle, Do(PutSmallA), Do(PutSmallB), Flush], &[Spare])
+                let former =
+                    &[Do(PutLargeA), Flush, Settle, Do(Snapshot), Do(PutSmallA), Do(PutSmallB), Flush];
+                (former, &[Do(GetA), Do(Release), Spare])
             }
             Self::Held => (
                 &[Do(Batch), Do(Snapshot), Flush, Settle, Do(PutSmallA), Do(PutSmallB), Do(Snapshot), Flush],

@@ -11,7 +11,7 @@ use engine::{
     CommitError, Durability, Engine, EngineScan, Environment, Found, Options, ScanItem, ScanOptions,
 };
 
-use super::events::UserOperation;
+use super::events::{UserOperation, Watch};
 use super::model::{Key, Model, Read};
 use crate::counters::Counters;
 use crate::database::DIRECTORY;
@@ -62,17 +62,23 @@ pub(super) struct Users {
     pub(super) held: Vec<Version>,
     scans: Vec<OpenScan>,
     finds: Vec<Finds>,
+    pub(super) watch: Watch,
     pub(super) counters: Counters,
 }
 
 impl Users {
     pub(super) fn new(engine: Engine, disk: MemVfs, model: Model, held: Vec<Version>) -> Self {
         let (scans, finds, counters) = Default::default();
-        Self { engine, disk, model, held, scans, finds, counters }
+        Self { engine, disk, model, held, scans, finds, watch: Watch::Always, counters }
     }
 
     fn newest(&self) -> Version {
         self.engine.visible().load()
+    }
+
+    /// The versions that are read: those that somebody holds, and the newest.
+    fn readable(&self) -> Vec<Version> {
+        self.held.iter().copied().chain([self.newest()]).collect()
     }
 
     /// What somebody may still read.
@@ -105,10 +111,20 @@ impl Users {
                 }
                 Ok(())
             }
+            // Without a spare generation it waits for the next occasion.
+            Do::Rotate => Ok(self.engine.rotate().map(|_| ())?),
             Do::Kill => self.look_after_a_kill(),
         };
         done.map_err(|finding| finding.at(operation))?;
-        self.read_all().map_err(|finding| finding.at(format!("after `{operation}`")))
+        self.watch().map_err(|finding| finding.at(format!("after `{operation}`")))
+    }
+
+    /// Looks whether all is well, if that is wanted all the time.
+    pub(super) fn watch(&mut self) -> Checked {
+        match self.watch {
+            Watch::Always => self.read_all(),
+            Watch::AtTheEnd => Ok(()),
+        }
     }
 
     fn put(&mut self, key: Key, len: usize, durability: Durability) -> Checked {
@@ -133,9 +149,10 @@ impl Users {
     }
 
     fn find(&mut self) -> Checked {
-        let newest = self.newest();
-        let found = self.engine.get(A, newest)?.filter(|found| !found.entry.as_entry().is_tombstone());
-        self.finds.push(Finds { found, expected: self.model.get(A, newest) });
+        for at in self.readable() {
+            let found = self.engine.get(A, at)?.filter(|found| !found.entry.as_entry().is_tombstone());
+            self.finds.push(Finds { found, expected: self.model.get(A, at) });
+        }
         Ok(())
     }
 
@@ -150,7 +167,7 @@ impl Users {
 
     /// Reads both keys at every version that somebody holds.
     pub(super) fn read_all(&mut self) -> Checked {
-        for version in self.held.iter().copied().chain([self.newest()]) {
+        for version in self.readable() {
             for key in KEYS {
                 self.counters.count("reads");
                 read(&self.engine, &self.model, key, version)?;
@@ -179,11 +196,11 @@ impl Users {
             self.counters.count("reads");
             same(&found, &self.model.dump(version), &format!("a scan begun earlier, at version {version}"))?;
         }
-        for version in self.held.iter().copied().chain([self.newest()]) {
+        for version in self.readable() {
             self.counters.add("reads", 2);
             scans(&self.engine, &self.model, version)?;
         }
-        Ok(())
+        self.read_all()
     }
 
     /// Nobody reads any more.

@@ -94,6 +94,7 @@ impl World {
     }
 
     fn play(&self, schedule: &Schedule) -> Checked {
+        self.inside.lock().users.watch = schedule.watch;
         for setup in schedule.start.present() {
             self.setup(*setup)?;
         }
@@ -140,7 +141,9 @@ impl World {
             None => false,
         };
         if has_worked && step == JobStep::PickCompaction {
-            *compaction = self.engine.compactions()?.last().copied();
+            let under_way = self.engine.compactions()?;
+            *compaction = under_way.last().copied();
+            self.inside.lock().users.counters.add("compactions side by side", u64::from(under_way.len() > 1));
         }
         let mut inside = self.inside.lock();
         if let Some(finding) = inside.failed.take() {
@@ -160,7 +163,7 @@ impl World {
     fn has_stepped(&self) -> Checked {
         let users = &mut self.inside.lock().users;
         users.counters.count("steps");
-        users.read_all()
+        users.watch()
     }
 
     fn do_waiting(&self, waiting: &mut Vec<UserOperation>) -> Checked {
