@@ -21,6 +21,7 @@ pub mod power;
 pub mod report;
 pub mod runner;
 pub mod script;
+pub mod seeded;
 pub mod shrink;
 
 pub use campaign::{Campaign, Case, Goal, Size};
