@@ -140,12 +140,12 @@ impl Error {
         matches!(self, Self::NoSpace { .. })
     }
 
-    /// True when the system refused to change something: what is on disk is in doubt then. A full disk is not meant, and
-    /// reading is not.
+    /// True when the system failed to change something: what is on disk is in doubt then. A full disk is not meant, reading is
+    /// not, and creating a file is not: that there is no new file, for want of descriptors perhaps, puts nothing in doubt.
     #[must_use]
     pub fn is_write_failure(&self) -> bool {
-        const READING: [&str; 6] = ["read", "open", "map", "measure", "list", "look up"];
-        matches!(self, Self::Io { op, .. } if !READING.contains(op))
+        const HARMLESS: [&str; 7] = ["read", "open", "map", "measure", "list", "look up", "create"];
+        matches!(self, Self::Io { op, .. } if !HARMLESS.contains(op))
     }
 
     /// True when a file or directory does not exist.

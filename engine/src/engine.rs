@@ -14,7 +14,7 @@ use crate::open::{Environment, open, open_read_only};
 use crate::pressure::{Load, Pressure, pressure};
 use crate::read::{Found, Scan, ScanHost, ScanItem, ScanOptions, get};
 use crate::stats::Stats;
-use crate::step::Step;
+use crate::step::{Step, StepKind};
 use crate::verify::{Progress, Verified};
 use crate::view::{SegmentHandle, View};
 use crate::{Options, RecoveryReport};
@@ -175,6 +175,23 @@ impl Engine {
     /// See [`Step`]; a failed write or sync stops all writing, no space and damage fail the step only.
     pub fn step(&self, retention: &dyn Fn() -> Retention) -> Result<Step> {
         self.inner.step(retention)
+    }
+
+    /// Does the next piece of background work of one kind; [`Step::Idle`] when there is none now. [`Engine::step`] tries the kinds
+    /// in the order of their urgency.
+    ///
+    /// # Errors
+    /// As [`Engine::step`].
+    pub fn step_of(&self, kind: StepKind, retention: &dyn Fn() -> Retention) -> Result<Step> {
+        self.inner.step_of(kind, retention)
+    }
+
+    /// The numbers of the compactions under way, ascending, for [`StepKind::Compaction`].
+    ///
+    /// # Errors
+    /// When it is open for reading only.
+    pub fn compactions(&self) -> Result<Vec<u64>> {
+        self.inner.compactions()
     }
 
     /// Freezes the active memtable so that it will be flushed. False when there is no spare generation yet: do a step and

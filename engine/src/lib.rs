@@ -53,5 +53,5 @@ pub use read::{Found, ScanItem, ScanOptions};
 pub use recovery::RecoveryReport;
 pub use sstable::TableAccess;
 pub use stats::{LevelStats, SegmentStats, Stats};
-pub use step::Step;
+pub use step::{Step, StepKind};
 pub use verify::{Progress, Verified};

@@ -91,10 +91,19 @@ pub(crate) fn take_panic() -> String {
     PANIC.with_borrow_mut(Option::take).unwrap_or_default()
 }
 
-/// Runs a case; a panic is a finding.
+/// Runs `work`; a panic is a finding.
+///
+/// # Errors
+/// That of `work`, or the panic.
+pub fn catching<T>(work: impl FnOnce() -> Checked<T>) -> Checked<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let message = PANIC.with_borrow_mut(Option::take).unwrap_or_default();
+        Err(Finding::new(format!("panic: {message}")))
+    })
+}
+
 fn run_case(campaign: &dyn Campaign, case: &mut Case<'_>) -> Checked {
-    catch_unwind(AssertUnwindSafe(|| campaign.run(case)))
-        .unwrap_or_else(|_| Err(Finding::new(format!("panic: {}", take_panic()))))
+    catching(|| campaign.run(case))
 }
 
 struct Shared<'a> {

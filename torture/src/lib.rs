@@ -16,9 +16,16 @@ pub mod database;
 pub mod driver;
 pub mod faults;
 pub mod finding;
+pub mod full_disk;
 pub mod history;
+pub mod kill;
+pub mod interleave;
 pub mod power;
+pub mod process;
+pub mod race;
+pub mod read_only;
 pub mod report;
+pub mod rot;
 pub mod runner;
 pub mod script;
 pub mod seeded;
@@ -35,5 +42,14 @@ pub use script::Script;
 /// All campaigns, in the order in which they run.
 #[must_use]
 pub fn campaigns() -> Vec<Box<dyn Campaign>> {
-    vec![Box::new(power::Power::default()), Box::new(faults::Faults)]
+    vec![
+        Box::new(power::Power::default()),
+        Box::new(faults::Faults),
+        Box::new(rot::Rot::default()),
+        Box::new(interleave::Interleave),
+        Box::new(kill::Kill),
+        Box::new(race::Race),
+        Box::new(full_disk::FullDisk),
+        Box::new(read_only::ReadOnly),
+    ]
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,12 +11,15 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use torture::driver::{self, Plan};
+use torture::process::Role;
 use torture::{Campaign, Script, Size, report, seeded};
 
 /// Tries to make the database lose, invent or garble data, and counts how often it did not succeed.
 #[derive(Debug, Parser)]
 #[command(name = "kv-torture", version, after_help = EXAMPLES)]
 struct Arguments {
+    #[command(subcommand)]
+    role: Option<Role>,
     /// How long, shared evenly by the campaigns. Without it, and without --ci or --full: one minute.
     #[arg(long, value_name = "N", conflicts_with_all = ["ci", "full"])]
     minutes: Option<f64>,
@@ -40,6 +44,9 @@ struct Arguments {
     /// How many cases at once; one per core by default.
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// Where campaigns on real files work; by default in memory (/dev/shm) where there is such a place.
+    #[arg(long, value_name = "PATH")]
+    directory: Option<PathBuf>,
     /// One JSON object for each campaign instead of the table.
     #[arg(long)]
     json: bool,
@@ -117,6 +124,15 @@ fn prove(arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// Makes this the place for temporary directories.
+fn work_in(directory: Option<&Path>) {
+    let in_memory = Path::new("/dev/shm");
+    if let Some(directory) = directory.or_else(|| in_memory.is_dir().then_some(in_memory)) {
+        // It fails when it was done before, and this is the only place.
+        let _first = tempfile::env::override_temp_dir(directory);
+    }
+}
+
 fn progress_bar(is_hidden: bool) -> ProgressBar {
     if is_hidden || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -130,9 +146,13 @@ fn progress_bar(is_hidden: bool) -> ProgressBar {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(role) = &arguments.role {
+        return role.run();
+    }
     if arguments.seeded_bugs {
         return prove(&arguments);
     }
+    work_in(arguments.directory.as_deref());
     let campaigns = match chosen(&arguments.only) {
         Ok(campaigns) => campaigns,
         Err(why) => {

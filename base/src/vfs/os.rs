@@ -120,7 +120,7 @@ impl Vfs for OsVfs {
             LockKind::Shared => file.try_lock_shared(),
         };
         match taken {
-            Ok(()) => Ok(Box::new(OsLock { _file: file })),
+            Ok(()) => Ok(Box::new(OsLock { file })),
             Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.to_path_buf() }),
             Err(TryLockError::Error(error)) => Err(Error::io("lock", path, error)),
         }
@@ -133,13 +133,21 @@ impl Vfs for OsVfs {
     }
 }
 
-/// The system releases the lock when the handle is closed.
+/// The system releases the lock when the last copy of the handle is closed, at the death of the process at the latest.
 #[derive(Debug)]
 struct OsLock {
-    _file: fs::File,
+    file: fs::File,
 }
 
 impl FileLock for OsLock {}
+
+impl Drop for OsLock {
+    fn drop(&mut self) {
+        // Not left to the closing of the handle: a process that another thread starts at this moment has a copy of it until
+        // it runs its program. Should it fail, closing does the same a little later.
+        let _closed_next = self.file.unlock();
+    }
+}
 
 #[derive(Debug)]
 struct OsFile {

@@ -58,7 +58,7 @@ fn entry(write: &Write) -> Entry<'_> {
     Entry { expires_at, user_meta: write.user_meta, ..entry }
 }
 
-fn held(entry: &SharedEntry, value: Option<Bytes>) -> Result<Held, Failure> {
+pub(crate) fn held(entry: &SharedEntry, value: Option<Bytes>) -> Result<Held, Failure> {
     let value = value.ok_or_else(|| Failure::Refused("a live entry has no value".to_owned()))?;
     let (version, entry) = (entry.version.0, entry.as_entry());
     let expires_at = entry.expires_at.map_or(0, |at| at.0);
