@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::seeded::{self, Bug};
 use crate::{Error, Result};
 
 /// First failure wins and stays: later writes are refused with its cause, reads go on.
@@ -44,7 +45,7 @@ impl Halt {
 
     /// Fails with the first cause once the latch is tripped.
     pub fn check(&self) -> Result<()> {
-        if !self.is_tripped() {
+        if !self.is_tripped() || seeded::is(Bug::GoOnAfterHalt) {
             return Ok(());
         }
         match self.cause.lock().clone() {

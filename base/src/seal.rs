@@ -17,6 +17,7 @@ use crate::checksum::{agrees, place_seed, seeded_hash};
 use crate::codec::Decoder;
 use crate::compress::{Codec, compress, decompress};
 use crate::header::FileHeader;
+use crate::seeded::{self, Bug};
 use crate::{Compression, Error, Result};
 
 /// What sealing adds to the stored bytes, in bytes.
@@ -80,7 +81,7 @@ impl Seal {
             return Err(Error::corruption(file, offset, "block is shorter than its trailer"));
         };
         let computed = seeded_hash(checked, place_seed(self.seed, offset));
-        if agrees(u64::from_le_bytes(*check), computed) {
+        if agrees(u64::from_le_bytes(*check), computed) || seeded::is(Bug::SkipBlockChecksum) {
             Ok(())
         } else {
             Err(Error::corruption(file, offset, "block checksum differs"))

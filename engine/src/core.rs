@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use base::clock::Clock;
 use base::header::{DatabaseId, FileIdentity};
+use base::seeded::{self, Bug};
 use base::vfs::Vfs;
 use base::{Error, Halt, Result};
 use manifest::{Edit, SegmentMeta, State};
@@ -90,7 +91,8 @@ impl Core {
     /// The error of a background step: a failed write or sync stops all writing; no space, or damage that was read, fails
     /// the step only.
     pub(crate) fn step_failed(&self, error: Error) -> Error {
-        if error.is_write_failure() { self.halt.trip(error) } else { error }
+        let halts_for_ever = seeded::is(Bug::NoSpaceHaltsForEver) && error.is_no_space();
+        if error.is_write_failure() || halts_for_ever { self.halt.trip(error) } else { error }
     }
 
     pub(crate) fn table_opener(&self) -> TableOpener {

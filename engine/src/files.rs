@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::Result;
+use base::seeded::{self, Bug};
 use base::vfs::Vfs;
 use parking_lot::Mutex;
 
@@ -64,6 +65,9 @@ impl LivingFile {
 
     /// The manifest does not list the file any more, durably.
     pub(crate) fn retire(&self) {
+        if seeded::is(Bug::UnlinkWhileRead) {
+            return self.reaper.add(self.path.clone());
+        }
         self.retired.store(true, Ordering::Release);
     }
 }

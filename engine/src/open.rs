@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use base::clock::Clock;
 use base::header::{DatabaseId, FileIdentity};
+use base::seeded::{self, Bug};
 use base::vfs::{Access, FileLock, LockKind, Vfs};
 use base::{Error, Halt, Result, Retention, SharedVersion, Version};
 use keyring::Registry;
@@ -95,6 +96,9 @@ pub(crate) fn open_read_only(directory: &Path, options: Options, environment: En
         return Err(Error::io("open", directory, missing));
     }
     check_directory(directory, &vfs.list(directory)?)?;
+    if seeded::is(Bug::WriteInReadOnlyOpen) {
+        vfs.create_dir_all(&directory.join("cache"))?;
+    }
     // Skipped where the lock file cannot be opened, on a read-only medium say.
     let lock = match vfs.lock(&directory.join(LOCK), LockKind::Shared) {
         Ok(lock) => Some(lock),
@@ -171,6 +175,9 @@ fn create(vfs: &Arc<dyn Vfs>, directory: &Path) -> Result<(Found, Structure)> {
 
 /// Above the lease, and above every number in the directory.
 fn first_free_number(directory: &Path, found: &Found) -> Result<u64> {
+    if seeded::is(Bug::ReuseFileNumbers) {
+        return Ok(living_files(&found.state).map(NumberedFile::number).max().unwrap_or(0) + 1);
+    }
     let numbered = found.names.iter().filter_map(|name| NumberedFile::parse(name));
     let seen = numbered.map(NumberedFile::number).filter(|number| *number <= STRAY_NUMBER_MAX).max();
     let first = found.state.numbers_below().max(seen.unwrap_or(0) + 1);
@@ -207,6 +214,7 @@ fn find(vfs: &dyn Vfs, directory: &Path, access: TableAccess) -> Result<Found> {
 fn check_files_exist(directory: &Path, living: &HashSet<NumberedFile>, names: &[String]) -> Result<()> {
     let present: HashSet<NumberedFile> = names.iter().filter_map(|name| NumberedFile::parse(name)).collect();
     match living.difference(&present).min() {
+        _ if seeded::is(Bug::OpenWithoutCensus) => Ok(()),
         Some(file) => {
             let what = "the file is missing, and the database needs it: restore it from a backup";
             Err(Error::corruption(&file.path(directory), 0, what))
@@ -368,6 +376,9 @@ fn recover_generations(core: &Core, found: &Found, report: &mut RecoveryReport, 
         last_commit: Some(found.sequence.highest_number.max(found.sequence.last)),
         ..Edit::default()
     };
+    if seeded::is(Bug::RecoveryUnlinksFirst) {
+        found.logs.iter().filter(|log| !log.is_vlog).try_for_each(|log| core.vfs.remove(&log.path))?;
+    }
     core.commit_edit(&mut core.structure()?.lock(), edit)
 }
 

@@ -28,6 +28,7 @@ pub mod report;
 pub mod rot;
 pub mod runner;
 pub mod script;
+pub mod seeded;
 pub mod shrink;
 
 pub use campaign::{Campaign, Case, Goal, Size};

@@ -24,6 +24,7 @@ mod scanner;
 
 use crate::checksum::{agrees, content_hash, place_seed, seeded_hash};
 use crate::compress::{Codec, decompress};
+use crate::seeded::{self, Bug};
 
 pub use buffer::{Pushed, RecordBuffer, Stamp};
 pub use scanner::{Located, Scanner, Tail, read_payload};
@@ -117,7 +118,7 @@ impl RecordHeader {
         if stored.len() != self.payload_len as usize {
             return Err("record payload is cut short");
         }
-        if !agrees(self.payload_hash, content_hash(stored)) {
+        if !agrees(self.payload_hash, content_hash(stored)) && !seeded::is(Bug::SkipRecordChecksum) {
             return Err("record payload checksum differs");
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use base::seeded::{self, Bug};
 use base::{Cursor, InternalKey, KeyBounds, Result, Retention, UnixSeconds};
 use manifest::Edit;
 
@@ -125,6 +126,9 @@ impl Job {
             segments_removed: segments_removed.clone(),
             ..Edit::default()
         };
+        if seeded::is(Bug::UnlinkBeforeEdit) {
+            self.plan.inputs.iter().try_for_each(|table| inner.core.vfs.remove(table.file().path()))?;
+        }
         if let Err(error) = inner.core.commit_edit(&mut structure, edit) {
             if !inner.core.halt.is_tripped() {
                 abandon(outputs);
@@ -240,6 +244,13 @@ impl Part {
     /// True when a table outside the inputs that is older in read order may hold `user_key`. The inputs contain
     /// everything of their own levels that overlaps them, so only deeper levels count.
     fn may_hold_older(&self, user_key: &[u8]) -> bool {
+        if seeded::is(Bug::DropTombstoneTooEarly) {
+            return false;
+        }
+        if seeded::is(Bug::DropTombstoneOfPartOnly) {
+            let begins_inside = |table: &Arc<TableHandle>| self.bounds.admits_start(&table.meta.smallest);
+            return self.deeper.iter().flatten().any(|table| begins_inside(table) && table.covers(user_key));
+        }
         self.deeper.iter().any(|level| TableSet::find_in_level(level, user_key).is_some())
     }
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::log::LogFile;
+use base::seeded::{self, Bug};
 use base::{Error, Halt, Result, SharedVersion, Version};
 use parking_lot::Mutex;
 
@@ -265,6 +266,9 @@ impl Journal {
 
     /// The generation to be flushed next.
     pub(crate) fn oldest_frozen(&self) -> Option<Arc<Generation>> {
+        if seeded::is(Bug::FlushNewestFirst) {
+            return self.frozen.lock().back().cloned();
+        }
         self.frozen.lock().front().cloned()
     }
 
@@ -299,6 +303,9 @@ impl Journal {
 
     /// The highest commit number known durable.
     pub(crate) fn durable(&self) -> u64 {
+        if seeded::is(Bug::MarkTooHigh) {
+            return self.last_given().0;
+        }
         self.durable.load(Ordering::Acquire)
     }
 
