@@ -43,7 +43,7 @@ fn hb_79_shared_memory_belongs_to_one_table() {
         let mut held = Vec::new();
         for row in (0..ROWS).map(u32::to_be_bytes) {
             for (number, table) in (1..).zip(&tables) {
-                let value = table.value(&row).unwrap().unwrap();
+                let value = table.value(row).unwrap().unwrap();
                 assert_eq!(value, [number; 40][..], "{access:?}");
                 held.push((number, value));
             }
