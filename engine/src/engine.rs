@@ -66,6 +66,10 @@ impl ScanHost for Inner {
     fn segment(&self, view: &View, number: u64) -> Result<Arc<SegmentHandle>> {
         view.segment(&self.core.directory, number).cloned()
     }
+
+    fn directory(&self) -> &Path {
+        &self.core.directory
+    }
 }
 
 impl Engine {
