@@ -59,12 +59,35 @@ pub fn compress(plain: &[u8], how: Compression) -> Option<(Codec, Vec<u8>)> {
     (packed.len() <= plain.len() - plain.len() / 8 && packed.len() < plain.len()).then_some((codec, packed))
 }
 
-/// Restores `raw_len` bytes. The caller has verified `stored` and bounded `raw_len`.
+/// The most that lz4 makes of one byte: a length goes on in bytes that stand for 255 each.
+const LZ4_EXPANSION_MAX: usize = 255;
+/// The most that zstd makes of its smallest block, which is 4 bytes long, in bytes.
+const ZSTD_BLOCK_BYTES_MAX: usize = 128 << 10;
+
+/// True when `stored` could be `raw_len` bytes long once it is restored: memory is taken only then.
+fn can_expand_to(stored: &[u8], codec: Codec, raw_len: usize) -> bool {
+    match codec {
+        Codec::None => stored.len() == raw_len,
+        Codec::Lz4 => raw_len <= stored.len().saturating_mul(LZ4_EXPANSION_MAX),
+        Codec::Zstd => {
+            let most = (stored.len() / 4).saturating_mul(ZSTD_BLOCK_BYTES_MAX);
+            // The writer always puts the length into the frame as well.
+            let announced = zstd::zstd_safe::get_frame_content_size(stored).ok().flatten();
+            raw_len <= most && announced == Some(raw_len as u64)
+        }
+    }
+}
+
+/// Restores `raw_len` bytes. The caller has verified `stored` and bounded `raw_len`. Allocates nothing when `stored` is
+/// too short to become that long.
 ///
 /// # Errors
 /// [`Malformed`] when the bytes do not decompress to exactly `raw_len`.
 pub fn decompress(stored: &[u8], codec: Codec, raw_len: usize) -> Result<Vec<u8>, Malformed> {
     let malformed = |what| Malformed { offset: 0, what };
+    if !can_expand_to(stored, codec, raw_len) {
+        return Err(malformed("decompressed length differs"));
+    }
     let plain = match codec {
         Codec::None => stored.to_vec(),
         Codec::Lz4 => lz4_flex::block::decompress(stored, raw_len)
@@ -93,5 +116,23 @@ mod tests {
             assert!(compress(&noise, how).is_none());
             assert!(compress(b"", how).is_none());
         }
+    }
+
+    /// Goal: a length is believed only when the bytes could become that long. Method: content that expands the most,
+    /// then lengths that no such content has.
+    #[test]
+    fn announced_lengths_are_bounded_by_what_is_stored() {
+        for how in [Compression::Lz4, Compression::Zstd(1), Compression::Zstd(19)] {
+            for len in [1 << 10, 1 << 17, 1 << 24] {
+                let zeros = vec![0; len];
+                let (codec, packed) = compress(&zeros, how).unwrap();
+                assert_eq!(decompress(&packed, codec, len).unwrap(), zeros);
+                for wrong in [len - 1, len + 1, packed.len() << 16, usize::MAX] {
+                    assert!(!can_expand_to(&packed, codec, wrong) || codec == Codec::Lz4 && wrong <= len + 1);
+                    assert!(decompress(&packed, codec, wrong).is_err());
+                }
+            }
+        }
+        assert!(!can_expand_to(b"", Codec::Lz4, 1) && !can_expand_to(b"", Codec::Zstd, 0));
     }
 }

@@ -81,6 +81,12 @@ pub enum Error {
         /// The first failure.
         cause: Arc<Error>,
     },
+    /// A defect of this library, or of code that was given to it. What was under way may have been left half done.
+    #[error("{during} panicked, which is a defect; reopen the database to write again")]
+    Panicked {
+        /// What was under way.
+        during: &'static str,
+    },
     /// A size or count is above what is allowed.
     #[error("{what} is {got}, the limit is {limit}")]
     LimitExceeded {
@@ -128,18 +134,24 @@ impl Error {
         matches!(self, Self::Corruption { .. })
     }
 
+    /// True when the bytes themselves cannot be read, however often it is tried: damage, a newer format, a missing key.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Corruption { .. } | Self::Unsupported { .. } | Self::WrongKey { .. })
+    }
+
     /// True when the disk is full.
     #[must_use]
     pub fn is_no_space(&self) -> bool {
         matches!(self, Self::NoSpace { .. })
     }
 
-    /// True when the system refused to change something: what is on disk is in doubt then. A full disk is not meant, and
-    /// reading is not.
+    /// True when the system failed to change something: what is on disk is in doubt then. A full disk is not meant, reading is
+    /// not, and creating a file is not: that there is no new file, for want of descriptors perhaps, puts nothing in doubt.
     #[must_use]
     pub fn is_write_failure(&self) -> bool {
-        const READING: [&str; 6] = ["read", "open", "map", "measure", "list", "look up"];
-        matches!(self, Self::Io { op, .. } if !READING.contains(op))
+        const HARMLESS: [&str; 7] = ["read", "open", "map", "measure", "list", "look up", "create"];
+        matches!(self, Self::Io { op, .. } if !HARMLESS.contains(op))
     }
 
     /// True when a file or directory does not exist.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::seeded::{self, Bug};
 use crate::{Error, Result};
 
 /// First failure wins and stays: later writes are refused with its cause, reads go on.
@@ -34,9 +35,17 @@ impl Halt {
         cause
     }
 
+    /// Does `work`. Should it panic, writing stops, for whatever it was changing is left half done.
+    pub fn trip_on_panic<T>(&self, during: &'static str, work: impl FnOnce() -> T) -> T {
+        let unfinished = Unfinished { halt: self, during };
+        let done = work();
+        std::mem::forget(unfinished);
+        done
+    }
+
     /// Fails with the first cause once the latch is tripped.
     pub fn check(&self) -> Result<()> {
-        if !self.is_tripped() {
+        if !self.is_tripped() || seeded::is(Bug::GoOnAfterHalt) {
             return Ok(());
         }
         match self.cause.lock().clone() {
@@ -49,5 +58,36 @@ impl Halt {
     #[must_use]
     pub fn is_tripped(&self) -> bool {
         self.tripped.load(Ordering::SeqCst)
+    }
+}
+
+/// Work that has not returned; dropped only when it never will.
+struct Unfinished<'a> {
+    halt: &'a Halt,
+    during: &'static str,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        let _first_or_not = self.halt.trip(Error::Panicked { during: self.during });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    /// Goal: work that panics trips the latch, and no other does. Method: one of each.
+    #[test]
+    fn only_work_that_panics_trips_the_latch() {
+        let halt = Halt::new();
+        assert_eq!(halt.trip_on_panic("adding", || 1 + 1), 2);
+        halt.check().unwrap();
+        let panicked = catch_unwind(AssertUnwindSafe(|| halt.trip_on_panic("adding", || panic!("defect"))));
+        assert!(panicked.is_err());
+        let Err(Error::Halted { cause }) = halt.check() else { panic!("not tripped") };
+        assert!(matches!(*cause, Error::Panicked { during: "adding" }), "{cause}");
     }
 }

@@ -14,8 +14,9 @@
 
 use std::path::Path;
 
-use crate::checksum::{content_hash, seeded_hash};
+use crate::checksum::{agrees, content_hash, seeded_hash};
 use crate::codec::Decoder;
+use crate::seeded::{self, Bug};
 use crate::vfs::{File, Vfs};
 use crate::{Error, Result};
 
@@ -141,7 +142,7 @@ impl FileHeader {
         let file_number = decoder.u64("file number").map_err(read)?;
         let salt = decoder.bytes16("salt").map_err(read)?;
         let check = decoder.u64("header checksum").map_err(read)?;
-        if check != content_hash(checked) {
+        if !agrees(check, content_hash(checked)) {
             return Err(damaged(CHECKED_BYTES, "file header checksum differs"));
         }
         if found_kind != kind.tag() {
@@ -176,6 +177,9 @@ impl FileHeader {
     /// # Errors
     /// [`Error::Corruption`] when the file belongs to another database or bears another number.
     pub fn expect(&self, file: &Path, expected: FileIdentity) -> Result<()> {
+        if seeded::is(Bug::SkipHeaderIdentity) {
+            return Ok(());
+        }
         if self.identity.database_id != expected.database_id {
             return Err(Error::corruption(file, 16, "the file belongs to another database"));
         }

@@ -4,7 +4,7 @@
 //! numbers into bytes and back without panicking; [`header`], [`seal`] and [`record`] are how bytes
 //! reach a file, always checked; [`vfs`] is the only door to the operating system's files; [`clock`]
 //! the only source of time; [`Error`] what can go wrong with bytes at rest; [`Halt`] the latch that
-//! stops writing after a failed write.
+//! stops writing after a failed write. [`seeded`] holds the bugs that prove the test harnesses; no normal build has them.
 //!
 //! A thing enters this crate only when two of the format crates need it.
 
@@ -17,11 +17,14 @@ pub mod entry;
 mod error;
 mod halt;
 pub mod header;
+#[cfg(any(test, feature = "test-util"))]
+pub mod integrity;
 mod key;
 pub mod log;
 pub mod record;
 mod retention;
 pub mod seal;
+pub mod seeded;
 mod version;
 pub mod vfs;
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::Result;
 use crate::header::{CONTENT_START, FileHeader, FileIdentity, FileKind};
 use crate::record::RecordBuffer;
+use crate::seeded::{self, Bug};
 use crate::vfs::{Access, File, Vfs};
 
 /// A log that is being written. One thread appends at a time; any thread may read the counters.
@@ -124,7 +125,7 @@ impl LogFile {
     /// The system's. How much was written is unknown then: the caller must not append again.
     pub fn append_stamped(&self, records: &[u8]) -> Result<()> {
         let at = self.position();
-        self.file.write_all_at(at, records)?;
+        seeded::ignoring(Bug::IgnoreLogWriteError, self.file.write_all_at(at, records))?;
         let end = at + records.len() as u64;
         self.written.store(end, Ordering::Release);
         self.allocated.fetch_max(end, Ordering::AcqRel);
@@ -147,7 +148,10 @@ impl LogFile {
     /// # Errors
     /// The system's; never to be retried.
     pub fn sync(&self) -> Result<()> {
-        self.file.sync()
+        if seeded::is(Bug::RetryFailedSync) {
+            return self.file.sync().or_else(|_| self.file.sync());
+        }
+        seeded::ignoring(Bug::IgnoreLogSyncError, self.file.sync())
     }
 
     /// Cuts the file to what was written.

@@ -2,6 +2,7 @@
 //!
 //! The registry of snapshots makes it, compaction obeys it. It lives here because neither knows the other.
 
+use crate::seeded::{self, Bug};
 use crate::{UnixSeconds, Version};
 
 /// Which versions some reader, present or future, may still ask for.
@@ -28,6 +29,7 @@ impl Retention {
     ) -> Self {
         // Whoever reads at the cut or above sees, of the versions at or below the cut, what the cut itself sees.
         let mut snapshots: Vec<_> = registered.into_iter().filter(|version| *version < cut).collect();
+        snapshots.retain(|_| !seeded::is(Bug::ForgetHeldSnapshots));
         snapshots.sort_unstable();
         snapshots.dedup();
         Self { cut, snapshots, oldest_time }

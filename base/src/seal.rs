@@ -13,10 +13,11 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use crate::checksum::{place_seed, seeded_hash};
+use crate::checksum::{agrees, place_seed, seeded_hash};
 use crate::codec::Decoder;
 use crate::compress::{Codec, compress, decompress};
 use crate::header::FileHeader;
+use crate::seeded::{self, Bug};
 use crate::{Compression, Error, Result};
 
 /// What sealing adds to the stored bytes, in bytes.
@@ -75,12 +76,12 @@ impl Seal {
     /// # Errors
     /// [`Error::Corruption`] unless the checksum agrees.
     pub fn verify(&self, file: &Path, offset: u64, sealed: &[u8]) -> Result<()> {
-        let Some(checked_len) = sealed.len().checked_sub(8).filter(|len| *len >= TRAILER_BYTES - 8) else {
+        let Some((checked, check)) = sealed.split_last_chunk().filter(|_| sealed.len() >= TRAILER_BYTES)
+        else {
             return Err(Error::corruption(file, offset, "block is shorter than its trailer"));
         };
-        let (checked, check) = sealed.split_at(checked_len);
-        let expected = seeded_hash(checked, place_seed(self.seed, offset));
-        if check == expected.to_le_bytes() {
+        let computed = seeded_hash(checked, place_seed(self.seed, offset));
+        if agrees(u64::from_le_bytes(*check), computed) || seeded::is(Bug::SkipBlockChecksum) {
             Ok(())
         } else {
             Err(Error::corruption(file, offset, "block checksum differs"))

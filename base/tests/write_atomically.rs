@@ -125,7 +125,8 @@ fn the_empty_file_after_a_rename_is_found() {
 
 #[test]
 fn every_fault_leaves_the_old_file_or_the_new_one() {
-    for kind in FaultKind::ALL {
+    // A sync that reports its failure only to the next one has deceived its caller: nothing can be asked of it.
+    for kind in FaultKind::ALL.into_iter().filter(|kind| *kind != FaultKind::SyncLate) {
         for nth in 1.. {
             let sim = SimVfs::starting_from(&disk());
             let vfs = FaultVfs::new(Arc::new(sim.clone()));

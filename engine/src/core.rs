@@ -7,17 +7,18 @@ use std::sync::atomic::AtomicBool;
 
 use base::clock::Clock;
 use base::header::{DatabaseId, FileIdentity};
+use base::seeded::{self, Bug};
 use base::vfs::Vfs;
 use base::{Error, Halt, Result};
 use manifest::{Edit, SegmentMeta, State};
 use memtable::ArenaPool;
-use parking_lot::Mutex;
 use sstable::BlockCache;
 
 use crate::Options;
 use crate::counters::Counters;
 use crate::directory::NumberedFile;
 use crate::files::{LivingFile, Reaper};
+use crate::guarded::Guarded;
 use crate::output::Output;
 use crate::structure::Structure;
 use crate::table_set::{TableHandle, TableOpener};
@@ -39,7 +40,7 @@ pub(crate) struct Core {
     /// A compaction met damage: L0 may not shrink any more, so commits do not wait for it.
     pub(crate) has_damage: AtomicBool,
     /// `None` when opened for reading only.
-    pub(crate) structure: Option<Mutex<Structure>>,
+    pub(crate) structure: Option<Guarded<Structure>>,
     /// What the manifest said when it was opened; kept when opened for reading only.
     pub(crate) opened_state: Option<State>,
 }
@@ -49,7 +50,7 @@ impl Core {
     ///
     /// # Errors
     /// When the engine was opened for reading only.
-    pub(crate) fn structure(&self) -> Result<&Mutex<Structure>> {
+    pub(crate) fn structure(&self) -> Result<&Guarded<Structure>> {
         self.structure.as_ref().ok_or_else(read_only)
     }
 
@@ -90,7 +91,8 @@ impl Core {
     /// The error of a background step: a failed write or sync stops all writing; no space, or damage that was read, fails
     /// the step only.
     pub(crate) fn step_failed(&self, error: Error) -> Error {
-        if error.is_write_failure() { self.halt.trip(error) } else { error }
+        let halts_for_ever = seeded::is(Bug::NoSpaceHaltsForEver) && error.is_no_space();
+        if error.is_write_failure() || halts_for_ever { self.halt.trip(error) } else { error }
     }
 
     pub(crate) fn table_opener(&self) -> TableOpener {

@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 pub(crate) const LOCK: &str = "LOCK";
 
 /// The highest number that a file can have; no database gets there, and arithmetic above it is safe.
-const NUMBER_MAX: u64 = u64::MAX / 2;
+pub(crate) const NUMBER_MAX: u64 = u64::MAX / 2;
+
+/// The highest number of a file that the manifest does not list to be counted from: a stray file of any name leaves
+/// numbers enough.
+pub(crate) const STRAY_NUMBER_MAX: u64 = NUMBER_MAX / 2;
 
 /// A numbered file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

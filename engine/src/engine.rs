@@ -4,17 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use base::{Entry, Result, Retention, SharedVersion, Version};
+use base::{Entry, Error, Result, Retention, SharedVersion, Version};
 use manifest::Edit;
 
 use crate::compaction::{Manual, manual_has_work};
-use crate::inner::Inner;
+use crate::inner::{Inner, Writing};
 use crate::journal::{CommitError, Durability, Prepared, prepare};
 use crate::open::{Environment, open, open_read_only};
 use crate::pressure::{Load, Pressure, pressure};
 use crate::read::{Found, Scan, ScanHost, ScanItem, ScanOptions, get};
 use crate::stats::Stats;
-use crate::step::Step;
+use crate::step::{Step, StepKind};
 use crate::verify::{Progress, Verified};
 use crate::view::{SegmentHandle, View};
 use crate::{Options, RecoveryReport};
@@ -65,6 +65,10 @@ impl ScanHost for Inner {
 
     fn segment(&self, view: &View, number: u64) -> Result<Arc<SegmentHandle>> {
         view.segment(&self.core.directory, number).cloned()
+    }
+
+    fn directory(&self) -> &Path {
+        &self.core.directory
     }
 }
 
@@ -177,6 +181,23 @@ impl Engine {
         self.inner.step(retention)
     }
 
+    /// Does the next piece of background work of one kind; [`Step::Idle`] when there is none now. [`Engine::step`] tries the kinds
+    /// in the order of their urgency.
+    ///
+    /// # Errors
+    /// As [`Engine::step`].
+    pub fn step_of(&self, kind: StepKind, retention: &dyn Fn() -> Retention) -> Result<Step> {
+        self.inner.step_of(kind, retention)
+    }
+
+    /// The numbers of the compactions under way, ascending, for [`StepKind::Compaction`].
+    ///
+    /// # Errors
+    /// When it is open for reading only.
+    pub fn compactions(&self) -> Result<Vec<u64>> {
+        self.inner.compactions()
+    }
+
     /// Freezes the active memtable so that it will be flushed. False when there is no spare generation yet: do a step and
     /// ask again.
     ///
@@ -226,12 +247,24 @@ impl Engine {
     /// open has nothing to replay.
     ///
     /// # Errors
-    /// The halt, or the system's; what was acknowledged is safe in any case.
+    /// [`Error::InvalidArgument`] while a memtable holds commits, the halt, or the system's; what was acknowledged is safe in any
+    /// case.
     pub fn finish_close(&self) -> Result<()> {
         let writing = self.inner.writing()?;
+        self.inner.core.halt.trip_on_panic("closing", || self.retire_everything(writing))
+    }
+
+    fn retire_everything(&self, writing: &Writing) -> Result<()> {
         writing.journal.sync()?;
         let core = &self.inner.core;
         let generations = writing.journal.generations();
+        // The edit below lets their logs go: whoever skipped the flush must not lose what is in them.
+        if generations.iter().any(|generation| generation.last_commit() > 0) {
+            return Err(Error::invalid(
+                "close",
+                "a memtable holds commits that are not in tables; flush first",
+            ));
+        }
         let mut structure = core.structure()?.lock();
         let (last_commit, last_version) = writing.journal.last_given();
         let edit = Edit {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::Result;
+use base::seeded::{self, Bug};
 use base::vfs::Vfs;
 use parking_lot::Mutex;
 
@@ -23,19 +24,25 @@ impl Reaper {
         self.obsolete.lock().push(path);
     }
 
-    /// Unlinks what has been collected; how many files that were.
+    /// Unlinks what has been collected; how many files that were. One that is gone already counts as unlinked.
     ///
     /// # Errors
-    /// The system's. What could not be unlinked is swept at the next open.
+    /// The system's first, after all files have had their turn. What could not be unlinked is swept at the next open.
     pub(crate) fn unlink(&self, vfs: &dyn Vfs, directory: &Path) -> Result<usize> {
         let paths = std::mem::take(&mut *self.obsolete.lock());
+        let mut first_error = None;
         for path in &paths {
-            vfs.remove(path)?;
+            match vfs.remove(path) {
+                Err(error) if !error.is_not_found() => {
+                    first_error.get_or_insert(error);
+                }
+                _ => {}
+            }
         }
         if !paths.is_empty() {
             vfs.sync_dir(directory)?;
         }
-        Ok(paths.len())
+        first_error.map_or(Ok(paths.len()), Err)
     }
 }
 
@@ -58,6 +65,9 @@ impl LivingFile {
 
     /// The manifest does not list the file any more, durably.
     pub(crate) fn retire(&self) {
+        if seeded::is(Bug::UnlinkWhileRead) {
+            return self.reaper.add(self.path.clone());
+        }
         self.retired.store(true, Ordering::Release);
     }
 }

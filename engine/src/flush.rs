@@ -6,7 +6,8 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use base::{Compression, Cursor, Entry, Payload, Result, Retention};
+use base::seeded::{self, Bug};
+use base::{Compression, Cursor, Entry, Payload, Result, Retention, UnixSeconds};
 use manifest::{Edit, SegmentMeta};
 
 use crate::compaction::{Retain, Verdict};
@@ -29,6 +30,7 @@ pub(crate) fn write_tables(
     core: &Core,
     generation: &Arc<Generation>,
     retention: &Retention,
+    now: UnixSeconds,
 ) -> Result<Flushed> {
     generation.vlog.cut()?;
     // Acknowledged values are in this file and nowhere else: whatever the reason, a failed sync leaves them in doubt.
@@ -39,13 +41,16 @@ pub(crate) fn write_tables(
         compression: core.options.upper_compression,
         oldest_generation: generation.id,
         newest_generation: generation.id,
+        created_at: now,
     };
     let mut writer = OutputWriter::new(core, shape);
     let mut cursor = generation.memtable.cursor();
     cursor.first()?;
     copy_retained(&mut cursor, retention, core.options.keep_versions, |_| true, &mut writer)?;
     let outputs = writer.finish()?;
-    if let Err(error) = core.vfs.sync_dir(&core.directory) {
+    if !seeded::is(Bug::SkipDirectorySync)
+        && let Err(error) = core.vfs.sync_dir(&core.directory)
+    {
         abandon(outputs);
         return Err(error);
     }
@@ -88,7 +93,7 @@ pub(crate) fn install(inner: &Inner, flushed: Flushed) -> Result<()> {
     };
     let mut structure = core.structure()?.lock();
     let state = structure.manifest.state();
-    let edit = Edit {
+    let mut edit = Edit {
         tables_added: outputs.iter().map(|output| output.meta.clone()).collect(),
         generations_retired: vec![generation.id],
         segments_added: if keeps_values { vec![segment] } else { Vec::new() },
@@ -96,6 +101,12 @@ pub(crate) fn install(inner: &Inner, flushed: Flushed) -> Result<()> {
         last_commit: Some(generation.last_commit().max(state.last_commit())),
         ..Edit::default()
     };
+    if seeded::is(Bug::FlushedTooFar) {
+        edit.last_commit = Some(inner.writing()?.journal.last_given().0);
+    }
+    if seeded::is(Bug::RetireTooManyGenerations) {
+        edit.generations_retired = state.generations().map(|generation| generation.id).collect();
+    }
     if let Err(error) = core.commit_edit(&mut structure, edit) {
         // A refused edit leaves the outputs unused; one of unknown fate may list them after a reopen.
         if !core.halt.is_tripped() {

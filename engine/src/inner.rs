@@ -8,6 +8,7 @@ use base::{Result, SharedVersion};
 use parking_lot::Mutex;
 
 use crate::core::{Core, read_only};
+use crate::guarded::Guarded;
 use crate::journal::Journal;
 use crate::recovery::RecoveryReport;
 use crate::step::Jobs;
@@ -30,7 +31,7 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct Writing {
     pub(crate) journal: Journal,
-    pub(crate) jobs: Mutex<Jobs>,
+    pub(crate) jobs: Guarded<Jobs>,
     /// Held while DISCARD is replaced.
     pub(crate) ledger: Mutex<()>,
 }

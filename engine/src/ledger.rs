@@ -3,7 +3,11 @@
 //! The manifest is the truth. The ledger is written seldom, last and whole; missing, stale or damaged it is rebuilt from the
 //! manifest, so its failures are never fatal.
 
-use base::Result;
+use std::path::Path;
+
+use base::header::DatabaseId;
+use base::vfs::Vfs;
+use base::{Error, Result};
 use manifest::State;
 use vlog::{Ledger, SegmentDead};
 
@@ -18,6 +22,17 @@ pub(crate) fn ledger_of(state: &State) -> Ledger {
     Ledger {
         edit_number: state.edit_number(),
         segments: state.segments().map(|segment| (segment.meta.number, dead(segment))).collect(),
+    }
+}
+
+/// Refuses a ledger that a newer release wrote, which this one would replace. Nothing else of it matters at open.
+///
+/// # Errors
+/// [`Error::Unsupported`].
+pub(crate) fn check_format(vfs: &dyn Vfs, directory: &Path, database_id: DatabaseId) -> Result<()> {
+    match vlog::Ledger::read(vfs, directory, database_id) {
+        Err(error @ Error::Unsupported { .. }) => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -14,8 +14,9 @@ use std::time::Instant;
 
 use base::clock::Clock;
 use base::header::{DatabaseId, FileIdentity};
+use base::seeded::{self, Bug};
 use base::vfs::{Access, FileLock, LockKind, Vfs};
-use base::{Error, Halt, Result, Retention, SharedVersion, ValuePointer, Version};
+use base::{Error, Halt, Result, Retention, SharedVersion, Version};
 use keyring::Registry;
 use manifest::{Edit, Manifest, SegmentMeta, State};
 use memtable::{ArenaPool, Memtable};
@@ -25,14 +26,18 @@ use sstable::{BlockCache, TableAccess};
 use crate::Options;
 use crate::core::Core;
 use crate::counters::Counters;
-use crate::directory::{LOCK, NumberedFile};
+use crate::directory::{LOCK, NUMBER_MAX, NumberedFile, STRAY_NUMBER_MAX};
 use crate::files::{LivingFile, Reaper};
 use crate::flush::copy_retained;
 use crate::generation::Generation;
+use crate::guarded::Guarded;
 use crate::inner::{Inner, Writing};
 use crate::journal::{Journal, Limits, Start};
+use crate::ledger::check_format;
 use crate::output::{Output, OutputShape, OutputWriter};
-use crate::recovery::{InPlace, LogSurvey, RecoveryReport, Sequence, Values, replay, sequence, survey};
+use crate::recovery::{
+    CopyUnconfirmed, InPlace, LogSurvey, RecoveryReport, Sequence, check_strays, replay, sequence, survey,
+};
 use crate::step::Jobs;
 use crate::structure::Structure;
 use crate::table_set::{TableHandle, TableSet};
@@ -74,7 +79,7 @@ pub(crate) fn open(directory: &Path, options: Options, environment: Environment)
         create(vfs, directory)?
     } else {
         let found = find(&**vfs, directory, options.access)?;
-        let first_number = first_free_number(&found);
+        let first_number = first_free_number(directory, &found)?;
         let structure = Structure::reopen(Arc::clone(vfs), directory, found.state.clone(), first_number)?;
         (found, structure)
     };
@@ -101,6 +106,9 @@ pub(crate) fn open_read_only(directory: &Path, options: Options, environment: En
         Err(_) => None,
     };
     check_directory(directory, &vfs.list(directory)?)?;
+    if seeded::is(Bug::WriteInReadOnlyOpen) {
+        vfs.create_dir_all(&directory.join("cache"))?;
+    }
     if !vfs.exists(&directory.join(manifest::FILE_NAME))? {
         return Err(not_a_database(directory, "there is no MANIFEST in it"));
     }
@@ -162,7 +170,7 @@ fn is_temporary(name: &str) -> bool {
 fn create(vfs: &Arc<dyn Vfs>, directory: &Path) -> Result<(Found, Structure)> {
     let database_id = DatabaseId::random(&**vfs)?;
     Registry { database_id, keys: Vec::new() }.write(&**vfs, directory)?;
-    let manifest = Manifest::create(Arc::clone(vfs), directory, database_id)?;
+    let manifest = Manifest::create_with_lease(Arc::clone(vfs), directory, database_id, Generation::LOGS)?;
     let state = manifest.state().clone();
     let sequence = sequence(&[], 0)?;
     let found = Found { state, names: vfs.list(directory)?, logs: Vec::new(), sequence };
@@ -170,10 +178,18 @@ fn create(vfs: &Arc<dyn Vfs>, directory: &Path) -> Result<(Found, Structure)> {
 }
 
 /// Above the lease, and above every number in the directory.
-fn first_free_number(found: &Found) -> u64 {
+fn first_free_number(directory: &Path, found: &Found) -> Result<u64> {
+    if seeded::is(Bug::ReuseFileNumbers) {
+        return Ok(living_files(&found.state).map(NumberedFile::number).max().unwrap_or(0) + 1);
+    }
     let numbered = found.names.iter().filter_map(|name| NumberedFile::parse(name));
-    let seen = numbered.map(NumberedFile::number).max().unwrap_or(0);
-    found.state.numbers_below().max(seen + 1)
+    let seen = numbered.map(NumberedFile::number).filter(|number| *number <= STRAY_NUMBER_MAX).max();
+    let first = found.state.numbers_below().max(seen.unwrap_or(0) + 1);
+    if first > NUMBER_MAX {
+        let path = directory.join(manifest::FILE_NAME);
+        return Err(Error::corruption(&path, 0, "it leaves no file numbers"));
+    }
+    Ok(first)
 }
 
 /// Reads everything that must be readable; changes nothing.
@@ -184,8 +200,11 @@ fn find(vfs: &dyn Vfs, directory: &Path, access: TableAccess) -> Result<Found> {
         let path = directory.join(keyring::FILE_NAME);
         return Err(Error::corruption(&path, 16, "the file belongs to another database"));
     }
+    check_format(vfs, directory, state.database_id())?;
     let names = vfs.list(directory)?;
-    check_files_exist(directory, &state, &names)?;
+    let living: HashSet<NumberedFile> = living_files(&state).collect();
+    check_files_exist(directory, &living, &names)?;
+    check_strays(vfs, directory, &state, &living, &names)?;
     let mut logs = Vec::new();
     for generation in state.generations() {
         for log in [NumberedFile::Wal(generation.wal), NumberedFile::ValueLog(generation.vlog)] {
@@ -196,9 +215,10 @@ fn find(vfs: &dyn Vfs, directory: &Path, access: TableAccess) -> Result<Found> {
     Ok(Found { state, names, logs, sequence })
 }
 
-fn check_files_exist(directory: &Path, state: &State, names: &[String]) -> Result<()> {
+fn check_files_exist(directory: &Path, living: &HashSet<NumberedFile>, names: &[String]) -> Result<()> {
     let present: HashSet<NumberedFile> = names.iter().filter_map(|name| NumberedFile::parse(name)).collect();
-    match living_files(state).find(|file| !present.contains(file)) {
+    match living.difference(&present).min() {
+        _ if seeded::is(Bug::OpenWithoutCensus) => Ok(()),
         Some(file) => {
             let what = "the file is missing, and the database needs it: restore it from a backup";
             Err(Error::corruption(&file.path(directory), 0, what))
@@ -237,19 +257,20 @@ fn core(
     found: &Found,
     structure: Option<Structure>,
 ) -> Core {
+    let halt = Arc::new(Halt::new());
     Core {
         vfs: environment.vfs,
         clock: environment.clock,
         directory: directory.to_path_buf(),
         database_id: found.state.database_id(),
-        halt: Arc::new(Halt::new()),
         reaper: Arc::new(Reaper::default()),
         pool: ArenaPool::new(options.idle_arena_bytes),
         cache: BlockCache::with_capacity(options.cache_bytes as u64),
         counters: Counters::default(),
         has_damage: AtomicBool::new(false),
         opened_state: structure.is_none().then(|| found.state.clone()),
-        structure: structure.map(Mutex::new),
+        structure: structure.map(|structure| Guarded::new(structure, &halt, "a change of the manifest")),
+        halt,
         options,
     }
 }
@@ -291,7 +312,8 @@ fn recover(core: Core, found: Found, report: &mut RecoveryReport, lock: Box<dyn 
     let start = Start { last_commit: state.last_commit(), last_version: last };
     let journal =
         Journal::new(Arc::clone(&core.halt), Arc::clone(&visible), Arc::clone(&views), limits, active, start);
-    let writing = Some(Writing { journal, jobs: Mutex::new(Jobs::default()), ledger: Mutex::new(()) });
+    let jobs = Guarded::new(Jobs::default(), &core.halt, "background work");
+    let writing = Some(Writing { journal, jobs, ledger: Mutex::new(()) });
     Ok(Inner { core, visible, views, report: report.clone(), writing, lock: Mutex::new(Some(lock)) })
 }
 
@@ -302,20 +324,24 @@ fn make_durable(
     report: &mut RecoveryReport,
     last: Version,
 ) -> Result<(State, Arc<Generation>)> {
+    let was_closed = found.state.closed().is_some();
     if found.state.generations().len() > 0 {
-        let segments = recover_generations(core, &found, report, last)?;
-        drop(found);
-        cut(core, &segments)?;
+        recover_generations(core, &found, report, last)?;
     }
+    drop(found);
     let state = core.structure()?.lock().manifest.state().clone();
+    if !was_closed {
+        cut_segments(core, &state);
+    }
     report.files_swept = sweep(core, &state)?;
+    core.structure()?.lock().skip_to_last(Generation::LOGS)?;
     Ok((state, Arc::new(Generation::open_new(core)?)))
 }
 
 /// Removes what this open has written in vain, files numbered from `first_number`: left there, it would take the space that the
 /// next attempt needs. Best effort, and never when it is in doubt what the manifest lists.
 fn give_up(core: &Core, first_number: u64) {
-    let Ok(structure) = core.structure().map(Mutex::lock) else { return };
+    let Ok(structure) = core.structure().map(Guarded::lock) else { return };
     if core.halt.is_tripped() || structure.manifest.is_halted() {
         return;
     }
@@ -327,15 +353,10 @@ fn give_up(core: &Core, first_number: u64) {
     }
 }
 
-/// Returns the segments that were value logs of generations.
-fn recover_generations(
-    core: &Core,
-    found: &Found,
-    report: &mut RecoveryReport,
-    last: Version,
-) -> Result<Vec<SegmentMeta>> {
+/// Makes the replayed commits durable and retires their generations.
+fn recover_generations(core: &Core, found: &Found, report: &mut RecoveryReport, last: Version) -> Result<()> {
     let memtable = Arc::new(Memtable::new(&core.pool));
-    let mut values = CopyUnconfirmed { core, writer: None, opened: BTreeMap::new(), copied: 0 };
+    let mut values = CopyUnconfirmed::new(core);
     replay(&found.logs, &found.sequence, &memtable, &mut values)?;
     report.values_copied = values.copied;
     let copied_segment = values.finish()?;
@@ -347,37 +368,41 @@ fn recover_generations(
         uses.any(|value_use| value_use.segment == number)
     };
     let mut segments_added: Vec<SegmentMeta> = copied_segment.into_iter().collect();
-    segments_added
-        .extend(found.logs.iter().filter(|log| log.is_vlog).map(|log| sealed(log, found.sequence.mark)));
+    for log in found.logs.iter().filter(|log| log.is_vlog) {
+        segments_added.push(sealed(log, found.sequence.mark)?);
+    }
     segments_added.retain(|segment| used(segment.number));
     let edit = Edit {
         tables_added: outputs.iter().map(|output| output.meta.clone()).collect(),
         generations_retired: found.state.generations().map(|generation| generation.id).collect(),
-        segments_added: segments_added.clone(),
+        segments_added,
         last_version: Some(last.0),
         last_commit: Some(found.sequence.highest_number.max(found.sequence.last)),
         ..Edit::default()
     };
-    core.commit_edit(&mut core.structure()?.lock(), edit)?;
-    Ok(segments_added)
+    if seeded::is(Bug::RecoveryUnlinksFirst) {
+        found.logs.iter().filter(|log| !log.is_vlog).try_for_each(|log| core.vfs.remove(&log.path))?;
+    }
+    core.commit_edit(&mut core.structure()?.lock(), edit)
 }
 
-/// Gives back the space behind the sealed part of recovered value logs. Nobody has mapped them yet.
-fn cut(core: &Core, segments: &[SegmentMeta]) -> Result<()> {
-    for segment in segments {
+/// Gives back the space behind the sealed part of recovered value logs. Nobody has mapped them yet. All segments are looked at,
+/// for an open before this one may have died just before it did so; it is only space, so that a failure is left to the next.
+fn cut_segments(core: &Core, state: &State) {
+    for segment in state.segments().map(|segment| &segment.meta) {
         let path = NumberedFile::ValueLog(segment.number).path(&core.directory);
-        let file = core.vfs.open(&path, Access::ReadWrite)?;
-        if file.len()? > segment.bytes {
-            file.set_len(segment.bytes)?;
-        }
+        let _tried_again_later = core
+            .vfs
+            .open(&path, Access::ReadWrite)
+            .and_then(|file| if file.len()? > segment.bytes { file.set_len(segment.bytes) } else { Ok(()) });
     }
-    Ok(())
 }
 
 fn write_tables(core: &Core, found: &Found, memtable: &Arc<Memtable>, last: Version) -> Result<Vec<Output>> {
     if memtable.is_empty() {
         return Ok(Vec::new());
     }
+    let now = core.clock.now();
     let ids = || found.state.generations().map(|generation| generation.id);
     let shape = OutputShape {
         level: 0,
@@ -385,91 +410,30 @@ fn write_tables(core: &Core, found: &Found, memtable: &Arc<Memtable>, last: Vers
         compression: core.options.upper_compression,
         oldest_generation: ids().min().unwrap_or(0),
         newest_generation: ids().max().unwrap_or(0),
+        created_at: now,
     };
     let mut writer = OutputWriter::new(core, shape);
     let mut cursor = memtable.cursor();
     base::Cursor::first(&mut cursor)?;
     // Nobody reads yet: only the newest of each key is of use.
-    let retention = Retention::new(last, [], core.clock.now());
+    let retention = Retention::new(last, [], now);
     copy_retained(&mut cursor, &retention, core.options.keep_versions, |_| true, &mut writer)?;
     writer.finish()
 }
 
 /// The part of a value log that was known to be durable, as a segment.
-fn sealed(log: &LogSurvey, mark: u64) -> SegmentMeta {
+fn sealed(log: &LogSurvey, mark: u64) -> Result<SegmentMeta> {
     let durable: Vec<_> = log.commits.iter().take_while(|commit| commit.number() <= mark).collect();
     let values = durable.last().map_or(0, |commit| commit.values.end);
     let records = log.values.get(..values).unwrap_or_default();
-    SegmentMeta {
+    // The last record counts without its padding, so the file may end inside that.
+    let end = durable.last().map_or(base::header::CONTENT_START, |commit| commit.end());
+    Ok(SegmentMeta {
         number: log.file_number,
-        bytes: durable.last().map_or(base::header::CONTENT_START, |commit| commit.end()),
+        bytes: end.min(log.file.len()?),
         values: values as u64,
         value_record_bytes: records.iter().map(|value| value.header.record_bytes()).sum(),
-    }
-}
-
-/// Copies values that were never known to be durable: a sync of a file that was only read back proves nothing.
-struct CopyUnconfirmed<'a> {
-    core: &'a Core,
-    writer: Option<(u64, vlog::SegmentWriter)>,
-    opened: BTreeMap<u64, vlog::Segment>,
-    copied: u64,
-}
-
-impl CopyUnconfirmed<'_> {
-    fn start(&mut self) -> Result<()> {
-        if self.writer.is_none() {
-            let number = self.core.next_file_number()?;
-            let path = NumberedFile::ValueLog(number).path(&self.core.directory);
-            let identity = FileIdentity { database_id: self.core.database_id, file_number: number };
-            self.writer = Some((number, vlog::SegmentWriter::create(&self.core.vfs, &path, identity)?));
-        }
-        Ok(())
-    }
-
-    fn open_source(&mut self, number: u64) -> Result<()> {
-        if !self.opened.contains_key(&number) {
-            let path = NumberedFile::ValueLog(number).path(&self.core.directory);
-            let identity = FileIdentity { database_id: self.core.database_id, file_number: number };
-            let segment = vlog::Segment::open_positional(&*self.core.vfs, &path, identity)?;
-            self.opened.insert(number, segment);
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Option<SegmentMeta>> {
-        let Some((number, writer)) = self.writer else { return Ok(None) };
-        let summary = writer.finish()?;
-        Ok(Some(SegmentMeta {
-            number,
-            bytes: summary.bytes,
-            values: summary.values,
-            value_record_bytes: summary.value_record_bytes,
-        }))
-    }
-}
-
-impl Values for CopyUnconfirmed<'_> {
-    fn place(
-        &mut self,
-        pointer: ValuePointer,
-        user_key: &[u8],
-        version: Version,
-        is_durable: bool,
-    ) -> Result<ValuePointer> {
-        if is_durable {
-            return Ok(pointer);
-        }
-        self.start()?;
-        self.open_source(pointer.segment)?;
-        match (&mut self.writer, self.opened.get(&pointer.segment)) {
-            (Some((_, writer)), Some(source)) => {
-                self.copied += 1;
-                writer.copy(source, &pointer, user_key, version)
-            }
-            _ => Err(not_a_database(&self.core.directory, "a value log vanished while it was recovered")),
-        }
-    }
+    })
 }
 
 /// Removes numbered and temporary files that the manifest does not list.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base::header::FileIdentity;
-use base::{Compression, Entry, InternalKey, Result};
+use base::{Compression, Entry, InternalKey, Result, UnixSeconds};
 use manifest::{TableMeta, ValueUse};
 use sstable::{BuildOptions, Builder, Summary};
 
@@ -33,6 +33,7 @@ pub(crate) struct OutputShape {
     pub(crate) compression: Compression,
     pub(crate) oldest_generation: u64,
     pub(crate) newest_generation: u64,
+    pub(crate) created_at: UnixSeconds,
 }
 
 /// Writes tables one after another; never cuts between the versions of one user key.
@@ -118,7 +119,7 @@ impl<'a> OutputWriter<'a> {
             max_expiry: properties.max_expiry.map(|at| at.0),
             oldest_generation: self.shape.oldest_generation,
             newest_generation: self.shape.newest_generation,
-            created_at: self.core.clock.now().0,
+            created_at: self.shape.created_at.0,
             value_use: properties.separated_values.iter().map(value_use).collect(),
         }
     }

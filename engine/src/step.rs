@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use base::{Result, Retention};
+use base::seeded::{self, Bug};
+use base::{Result, Retention, UnixSeconds};
 
 use crate::compaction::{Job, Offer, Part, State, manual_has_work, pick};
 use crate::flush::{self, Flushed};
@@ -39,6 +40,38 @@ pub enum Step {
     Idle,
 }
 
+/// One kind of background work, for a caller that chooses what goes on next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StepKind {
+    /// Prepares the generation that the next rotation switches to, if there is none.
+    OpenGeneration,
+    /// Freezes the active memtable if it is full.
+    Rotate,
+    /// Takes the flush of the oldest frozen memtable further: writes its tables, or makes them part of the tree.
+    Flush,
+    /// Takes a compaction under way further, the one of this number or any: merges a part, installs all of them, or gives up.
+    Compaction(Option<u64>),
+    /// Unlinks files that nobody reads any more.
+    Remove,
+    /// Chooses a compaction.
+    PickCompaction,
+    /// Writes the ledger of dead values.
+    WriteLedger,
+}
+
+/// What gives commits room comes first.
+const BY_URGENCY: [StepKind; 7] = [
+    StepKind::OpenGeneration,
+    // Commits rotate too, but those that wait for memory need it done without them.
+    StepKind::Rotate,
+    StepKind::Flush,
+    StepKind::Compaction(None),
+    StepKind::Remove,
+    StepKind::PickCompaction,
+    StepKind::WriteLedger,
+];
+
 /// Work that is under way.
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
@@ -59,6 +92,12 @@ enum Flush {
     Written(Flushed),
 }
 
+/// What a step asks of its caller's code, before it begins: nothing of it runs under a lock, or can leave work half done.
+struct Moment {
+    retention: Retention,
+    now: UnixSeconds,
+}
+
 /// A piece of work taken out of [`Jobs`], to be done without its lock.
 enum Work {
     Remove,
@@ -72,53 +111,84 @@ enum Work {
 }
 
 impl Inner {
-    /// Does the most urgent piece of background work, if there is any. `retention` is asked at the moment when a step
-    /// needs to know what readers may still see.
+    /// Does the most urgent piece of background work, if there is any. `retention` tells what readers may still see: to ask it
+    /// early is safe, what it lets go then is invisible for good.
     ///
     /// # Errors
     /// The failure of that piece of work. [`base::Error::NoSpace`] and damage fail the step only; a failed write or sync stops all
-    /// writing.
+    /// writing, and so does a panic.
     pub(crate) fn step(&self, retention: &dyn Fn() -> Retention) -> Result<Step> {
+        self.first_of(&BY_URGENCY, retention)
+    }
+
+    /// Does the next piece of work of one kind; [`Step::Idle`] when there is none now.
+    ///
+    /// # Errors
+    /// As [`Inner::step`].
+    pub(crate) fn step_of(&self, kind: StepKind, retention: &dyn Fn() -> Retention) -> Result<Step> {
+        self.first_of(&[kind], retention)
+    }
+
+    /// Does a piece of work of the first of `kinds` that has any.
+    fn first_of(&self, kinds: &[StepKind], retention: &dyn Fn() -> Retention) -> Result<Step> {
         let writing = self.writing()?;
         self.core.halt.check()?;
-        let work = self.take_work(writing);
-        match work {
-            Some(work) => self.carry_out(writing, work, retention),
-            None if self.pick(writing, retention)? => Ok(Step::PickedCompaction),
-            None if self.write_ledger(writing)? => Ok(Step::WroteLedger),
-            None => Ok(Step::Idle),
-        }
+        let moment = Moment { retention: retention(), now: self.core.clock.now() };
+        self.core.halt.trip_on_panic("background work", || {
+            for kind in kinds {
+                match self.do_work(writing, *kind, &moment)? {
+                    Step::Idle => {}
+                    done => return Ok(done),
+                }
+            }
+            Ok(Step::Idle)
+        })
     }
 
-    fn take_work(&self, writing: &Writing) -> Option<Work> {
-        let mut jobs = writing.jobs.lock();
-        if !jobs.opening_generation && writing.journal.needs_spare() {
-            jobs.opening_generation = true;
-            return Some(Work::OpenGeneration);
-        }
-        // Commits rotate too, but those that wait for memory need it done without them.
-        if writing.journal.wants_rotation() {
-            return Some(Work::Rotate);
-        }
-        match std::mem::replace(&mut jobs.flush, Flush::Running) {
-            Flush::Written(flushed) => return Some(Work::InstallFlush(flushed)),
-            Flush::None => match writing.journal.oldest_frozen() {
-                Some(generation) => return Some(Work::WriteFlush(generation)),
-                None => jobs.flush = Flush::None,
+    fn do_work(&self, writing: &Writing, kind: StepKind, moment: &Moment) -> Result<Step> {
+        let done = match kind {
+            StepKind::PickCompaction => {
+                self.pick(writing, &moment.retention)?.then_some(Step::PickedCompaction)
+            }
+            StepKind::WriteLedger => self.write_ledger(writing)?.then_some(Step::WroteLedger),
+            _ => match self.take_work(writing, kind) {
+                Some(work) => Some(self.carry_out(writing, work, moment)?),
+                None => None,
             },
-            Flush::Running => {}
-        }
-        if let Some(work) = take_compaction(&mut jobs) {
-            return Some(work);
-        }
-        if !jobs.removing && !self.core.reaper.is_empty() {
-            jobs.removing = true;
-            return Some(Work::Remove);
-        }
-        None
+        };
+        Ok(done.unwrap_or(Step::Idle))
     }
 
-    fn carry_out(&self, writing: &Writing, work: Work, retention: &dyn Fn() -> Retention) -> Result<Step> {
+    /// The numbers of the compactions under way, ascending.
+    pub(crate) fn compactions(&self) -> Result<Vec<u64>> {
+        let jobs = self.writing()?.jobs.lock();
+        let mut numbers: Vec<_> = jobs.compactions.iter().map(|job| job.id).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn take_work(&self, writing: &Writing, kind: StepKind) -> Option<Work> {
+        let mut jobs = writing.jobs.lock();
+        match kind {
+            StepKind::OpenGeneration => {
+                let is_due = !jobs.opening_generation && writing.journal.needs_spare();
+                jobs.opening_generation |= is_due;
+                is_due.then_some(Work::OpenGeneration)
+            }
+            StepKind::Rotate => writing.journal.wants_rotation().then_some(Work::Rotate),
+            StepKind::Flush => take_flush(&mut jobs, writing),
+            StepKind::Compaction(number) => take_compaction(&mut jobs, number),
+            StepKind::Remove => {
+                let is_due = !jobs.removing && !self.core.reaper.is_empty();
+                jobs.removing |= is_due;
+                is_due.then_some(Work::Remove)
+            }
+            // Chosen and done in one go.
+            StepKind::PickCompaction | StepKind::WriteLedger => None,
+        }
+    }
+
+    fn carry_out(&self, writing: &Writing, work: Work, moment: &Moment) -> Result<Step> {
         match work {
             Work::Remove => {
                 let removed = self.core.reaper.unlink(&*self.core.vfs, &self.core.directory);
@@ -132,7 +202,7 @@ impl Inner {
                 opened.map(|()| Step::OpenedGeneration)
             }
             Work::Rotate => writing.journal.rotate_now().map(|_| Step::Rotated),
-            Work::WriteFlush(generation) => self.write_flush(writing, &generation, retention),
+            Work::WriteFlush(generation) => self.write_flush(writing, &generation, moment),
             Work::InstallFlush(flushed) => {
                 let generation = Arc::clone(&flushed.generation);
                 let installed = flush::install(self, flushed);
@@ -142,7 +212,7 @@ impl Inner {
                 writing.jobs.lock().flush = Flush::None;
                 installed.map(|()| Step::InstalledFlush)
             }
-            Work::Part(id, part) => self.merge_part(writing, id, &part),
+            Work::Part(id, part) => self.merge_part(writing, id, &part, moment),
             Work::Install(job) => {
                 let inputs = inputs_of(&job);
                 let installed = job.install(self);
@@ -157,16 +227,14 @@ impl Inner {
         }
     }
 
-    fn write_flush(
-        &self,
-        writing: &Writing,
-        generation: &Arc<Generation>,
-        retention: &dyn Fn() -> Retention,
-    ) -> Result<Step> {
-        let written = flush::write_tables(&self.core, generation, &retention());
+    fn write_flush(&self, writing: &Writing, generation: &Arc<Generation>, moment: &Moment) -> Result<Step> {
+        let written = flush::write_tables(&self.core, generation, &moment.retention, moment.now);
         let mut jobs = writing.jobs.lock();
         match written {
             Ok(flushed) => {
+                if seeded::is(Bug::MemtableGoesTooEarly) {
+                    self.views.change(|view| view.memtables.truncate(1));
+                }
                 jobs.flush = Flush::Written(flushed);
                 Ok(Step::WroteFlush)
             }
@@ -178,14 +246,14 @@ impl Inner {
         }
     }
 
-    fn merge_part(&self, writing: &Writing, id: u64, part: &Part) -> Result<Step> {
-        let outcome = part.run(&self.core);
+    fn merge_part(&self, writing: &Writing, id: u64, part: &Part, moment: &Moment) -> Result<Step> {
+        let outcome = part.run(&self.core, moment.now);
         let (outputs, error) = match outcome {
             Ok(outputs) => (Some(outputs), None),
             Err(error) => (None, Some(self.core.step_failed(error))),
         };
         if let Some(error) = &error
-            && error.is_corruption()
+            && (error.is_unreadable() || error.is_not_found())
         {
             // Left alone until the next open, or the same step would fail for ever.
             let mut structure = self.core.structure()?.lock();
@@ -205,10 +273,8 @@ impl Inner {
     }
 
     /// Chooses a compaction; false when none is due.
-    fn pick(&self, writing: &Writing, retention: &dyn Fn() -> Retention) -> Result<bool> {
+    fn pick(&self, writing: &Writing, retention: &Retention) -> Result<bool> {
         let mut jobs = writing.jobs.lock();
-        // Asked before the tables are looked at: what it lets go was invisible already.
-        let retention = retention();
         let mut structure = self.core.structure()?.lock();
         let view = self.views.load_full();
         if structure.manual.is_some_and(|manual| !manual_has_work(&view.tables, manual)) {
@@ -226,14 +292,14 @@ impl Inner {
         structure.busy.extend(plan.inputs.iter().map(|table| table.number()));
         jobs.last_id += 1;
         let id = jobs.last_id;
-        let job = Job::new(id, plan, retention, &view.tables, self.core.options.max_subcompactions);
+        let job = Job::new(id, plan, retention.clone(), &view.tables, self.core.options.max_subcompactions);
         jobs.compactions.push(job);
         Ok(true)
     }
 
     fn release(&self, inputs: &[u64]) -> Result<()> {
         let mut structure = self.core.structure()?.lock();
-        for number in inputs {
+        for number in inputs.iter().filter(|_| !seeded::is(Bug::InstallWithoutRelease)) {
             structure.busy.remove(number);
         }
         Ok(())
@@ -244,9 +310,27 @@ fn inputs_of(job: &Job) -> Vec<u64> {
     job.plan.inputs.iter().map(|table| table.number()).collect()
 }
 
-fn take_compaction(jobs: &mut Jobs) -> Option<Work> {
+fn take_flush(jobs: &mut Jobs, writing: &Writing) -> Option<Work> {
+    match std::mem::replace(&mut jobs.flush, Flush::Running) {
+        Flush::Written(flushed) => Some(Work::InstallFlush(flushed)),
+        Flush::Running => None,
+        Flush::None => {
+            let oldest = writing.journal.oldest_frozen();
+            if oldest.is_none() {
+                jobs.flush = Flush::None;
+            }
+            oldest.map(Work::WriteFlush)
+        }
+    }
+}
+
+/// Work on the compaction of this `number`, or on any.
+fn take_compaction(jobs: &mut Jobs, number: Option<u64>) -> Option<Work> {
     for index in 0..jobs.compactions.len() {
         let job = jobs.compactions.get_mut(index)?;
+        if number.is_some_and(|number| number != job.id) {
+            continue;
+        }
         match job.take() {
             Offer::Part(part) => {
                 let id = job.id;

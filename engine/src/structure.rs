@@ -9,6 +9,7 @@ use base::{Error, Result};
 use manifest::{Edit, Manifest, State, TableMeta};
 
 use crate::compaction::Manual;
+use crate::generation::Generation;
 
 /// How many file numbers are leased at a time.
 const LEASE: u64 = 64;
@@ -37,7 +38,9 @@ impl Structure {
         mut state: State,
         first_number: u64,
     ) -> Result<Self> {
-        let lease = Edit { numbers_below: Some(first_number + LEASE), ..Edit::default() };
+        // With nothing to recover, the logs of the first generation are all that is written under this lease.
+        let count = if state.generations().len() == 0 { Generation::LOGS } else { LEASE };
+        let lease = Edit { numbers_below: Some(first_number + count), ..Edit::default() };
         state.apply(&lease).map_err(|error| Error::invalid("manifest edit", error.to_string()))?;
         Ok(Self::new(Manifest::reopen(vfs, directory, state)?, first_number))
     }
@@ -62,6 +65,16 @@ impl Structure {
         let number = self.next_number;
         self.next_number += 1;
         Ok(number)
+    }
+
+    /// Passes over numbers, so that the next `count` ones are the last of the lease: every later one needs a lease from an edit
+    /// that comes after these have been handed out. A file with such a number then proves that there was that edit.
+    pub(crate) fn skip_to_last(&mut self, count: u64) -> Result<()> {
+        if self.next_number + count > self.manifest.state().numbers_below() {
+            self.commit(Edit::default())?;
+        }
+        self.next_number = self.next_number.max(self.manifest.state().numbers_below().saturating_sub(count));
+        Ok(())
     }
 
     /// The number that the next file will have.

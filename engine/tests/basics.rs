@@ -138,3 +138,50 @@ fn damage_of_one_block_is_one_finding() {
     assert_eq!(verified.findings.len(), 1, "{:?}", verified.findings);
     assert!(harness.engine.get(&0u32.to_be_bytes(), base::Version::MAX).unwrap_err().is_corruption());
 }
+
+/// Goal: what is not in tables yet is verified as well. Method: harm a durable value in a log, which opening for reading
+/// does not look at.
+#[test]
+fn a_damaged_value_of_a_log_is_a_finding() {
+    let memory = base::vfs::MemVfs::new();
+    let harness = Harness::over(std::sync::Arc::new(memory.clone()), Options::tiny());
+    harness.set(b"large", &[7; 500]);
+    harness.set(b"after", b"it");
+    drop(harness);
+    let mut files = memory.snapshot();
+    let logs = files.iter_mut().filter(|(path, _)| path.extension().is_some_and(|it| it == "vlog"));
+    let (_, log) = logs.max_by_key(|(_, data)| data.iter().filter(|byte| **byte != 0).count()).unwrap();
+    log[64 + 48 + 10] ^= 4;
+    let vfs: std::sync::Arc<dyn base::vfs::Vfs> =
+        std::sync::Arc::new(base::vfs::MemVfs::from_snapshot(files));
+    let clock = std::sync::Arc::new(base::clock::ManualClock::new(base::UnixSeconds(1_000)));
+    let environment = engine::Environment { vfs, clock };
+    let directory = std::path::Path::new(common::DIRECTORY);
+    let reader = engine::Engine::open_read_only(directory, Options::tiny(), environment).unwrap();
+    assert!(reader.get(b"large", base::Version::MAX).unwrap().unwrap().value(b"large").is_err());
+    let verified = reader.verify(&mut |_, _| {}).unwrap();
+    assert_eq!(verified.findings.len(), 1, "{:?}", verified.findings);
+}
+
+/// Goal: a file that somebody put there does not use up the numbers. Method: the highest names there are, in a directory
+/// that goes on to be written.
+#[test]
+fn a_stray_file_with_a_high_number_does_no_harm() {
+    for number in [u64::MAX, u64::MAX / 2, u64::MAX / 2 - 7, u64::MAX / 4] {
+        let memory = base::vfs::MemVfs::new();
+        let harness = Harness::over(std::sync::Arc::new(memory.clone()), Options::tiny());
+        harness.set(b"a", b"1");
+        drop(harness);
+        let mut files = memory.snapshot();
+        files.insert(std::path::Path::new(common::DIRECTORY).join(format!("{number}.sst")), vec![1]);
+        let memory = base::vfs::MemVfs::from_snapshot(files);
+        let harness = Harness::over(std::sync::Arc::new(memory), Options::tiny());
+        for index in 0..60u8 {
+            harness.set(&[index], &[7; 100]);
+        }
+        harness.flush();
+        harness.settle();
+        let harness = harness.close_and_reopen();
+        assert_eq!((harness.get(b"a"), harness.dump().len()), (Some(b"1".to_vec()), 61), "{number}");
+    }
+}

@@ -31,8 +31,8 @@ fn the_directory_is_let_go_only_after_the_last_write() {
     let (held_up, go_on) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let (seen, may_go) = (Arc::clone(&held_up), Arc::clone(&go_on));
     faulty.before_each(move |operation, path| {
-        let is_log = path.extension().is_some_and(|extension| extension == "wal");
-        if operation == Operation::Write && is_log && !may_go.load(Ordering::SeqCst) {
+        let is_first_log = path.ends_with("000001.wal");
+        if operation == Operation::Write && is_first_log && !may_go.load(Ordering::SeqCst) {
             seen.store(true, Ordering::SeqCst);
             while !may_go.load(Ordering::SeqCst) {
                 std::thread::sleep(Duration::from_millis(1));
@@ -44,7 +44,7 @@ fn the_directory_is_let_go_only_after_the_last_write() {
     while !held_up.load(Ordering::SeqCst) {
         std::thread::sleep(Duration::from_millis(1));
     }
-    faulty.inject(Fault::new(FaultKind::Io).on(Operation::Create));
+    faulty.inject(Fault::new(FaultKind::Io).on(Operation::Sync).path_ends_with(".vlog"));
     harness.engine.step(&|| harness.retention()).unwrap_err();
     assert!(harness.engine.halted().is_some());
     let engine = harness.engine.clone();
@@ -101,4 +101,56 @@ fn an_open_without_space_leaves_nothing_behind() {
         }
     }
     assert!(refusals > 3, "{refusals}");
+}
+
+/// A recovered value log keeps only its sealed part; the space behind is given back by a later open, when the first one could not
+/// do it.
+#[test]
+fn space_behind_a_recovered_value_log_is_given_back_after_a_second_crash() {
+    let memory = MemVfs::new();
+    let harness = Harness::over(Arc::new(memory.clone()), Options::tiny());
+    harness.set(b"large", &[7; 300]);
+    // The first commit's mark is in the second one: its values stay where they are.
+    harness.set(b"larger", &[8; 300]);
+    drop(harness);
+    let clock = Arc::new(ManualClock::new(base::UnixSeconds(1_000)));
+    let faulty = FaultVfs::new(Arc::new(memory.clone()));
+    faulty.inject(Fault::new(FaultKind::Io).on(Operation::SetLen).path_ends_with(".vlog"));
+    let vfs: Arc<dyn Vfs> = Arc::new(faulty.clone());
+    let engine = open(&vfs, &clock, &Options::tiny()).unwrap();
+    assert_eq!(faulty.fired(), 1);
+    assert!(engine.get(b"large", engine.visible().load()).unwrap().is_some());
+    drop(engine);
+    let engine = open(&vfs, &clock, &Options::tiny()).unwrap();
+    let sealed = engine.stats().segments;
+    assert!(!sealed.is_empty());
+    for segment in sealed {
+        let path = std::path::Path::new(common::DIRECTORY).join(format!("{:06}.vlog", segment.number));
+        assert_eq!(memory.snapshot()[&path].len() as u64, segment.bytes, "{}", path.display());
+    }
+}
+
+/// A process that is out of file descriptors has lost nothing: writing goes on when there are some again.
+#[test]
+fn a_file_that_cannot_be_created_now_is_created_later() {
+    let faulty = FaultVfs::new(Arc::new(MemVfs::new()));
+    let harness = Harness::over(Arc::new(faulty.clone()), Options::tiny());
+    harness.settle();
+    for suffix in [".sst", ".wal", ".vlog"] {
+        assert!(commit(&harness.engine, suffix.as_bytes()));
+        assert!(harness.engine.rotate().unwrap());
+        faulty.inject(Fault::new(FaultKind::TooManyFiles).on(Operation::Create).path_ends_with(suffix));
+        let error = loop {
+            if let Err(error) = harness.engine.step(&|| harness.retention()) {
+                break error;
+            }
+        };
+        assert!(error.to_string().contains("too many open files"), "{suffix}: {error}");
+        assert!(harness.engine.halted().is_none(), "{suffix}: {:?}", harness.engine.halted());
+        harness.settle();
+        assert!(!harness.engine.has_frozen(), "{suffix}");
+    }
+    assert_eq!(harness.dump().len(), 3);
+    harness.verify();
+    assert_eq!(harness.reopen().dump().len(), 3);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use engine::Step;
 use parking_lot::{Condvar, Mutex};
 
-use crate::{Error, Result};
+use crate::{Error, Result, panics};
 
 /// Who wants to do a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +52,10 @@ pub(crate) struct Seen {
 }
 
 impl Background {
-    /// Runs one step and tells those who wait. Also when it panics: then as a failure.
+    /// Runs one step and tells those who wait.
     ///
     /// # Errors
-    /// That of the step; [`Error::Closed`] once everybody but the closer was told to end.
+    /// That of the step, also when it panics; [`Error::Closed`] once everybody but the closer was told to end.
     pub(crate) fn run(&self, who: Who, step: impl FnOnce() -> base::Result<Step>) -> Result<Step> {
         let mut state = self.state.lock();
         if state.stopping && who == Who::Anybody {
@@ -63,10 +63,9 @@ impl Background {
         }
         state.running += 1;
         drop(state);
-        let panicked = Err(base::Error::invalid("background work", "it panicked"));
-        let mut ended = Ended { background: self, outcome: panicked };
-        ended.outcome = step();
-        ended.outcome.clone().map_err(Error::Storage)
+        let outcome = panics::as_error("background work", step);
+        self.step_ended(&outcome);
+        outcome.map_err(Error::Storage)
     }
 
     fn step_ended(&self, outcome: &base::Result<Step>) {
@@ -184,17 +183,5 @@ impl Background {
         let _state = self.state.lock();
         self.work.notify_all();
         self.progress.notify_all();
-    }
-}
-
-/// Settles a step, whatever becomes of it.
-struct Ended<'a> {
-    background: &'a Background,
-    outcome: base::Result<Step>,
-}
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        self.background.step_ended(&self.outcome);
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use base::clock::Clock;
+use base::seeded::{self, Bug};
 use engine::Engine;
 use parking_lot::Mutex;
 
-use crate::Result;
 use crate::background::Who;
 use crate::maintenance::Maintenance;
 use crate::store::{Settings, Store};
+use crate::{Result, panics};
 
 /// An open database and its threads. Databases, transactions and iterators hold it; the threads hold only the [`Store`].
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl Handle {
         self.store.refuse_operations();
         self.maintenance.stop(&self.store);
         self.store.background().wait_until_nobody_works();
-        let outcome = if self.is_writable { self.settle() } else { Ok(()) };
+        let outcome = if self.is_writable { panics::as_error("closing", || self.settle()) } else { Ok(()) };
         self.store.engine().release_lock();
         *closed = Some(outcome.clone());
         outcome
@@ -65,7 +66,9 @@ impl Handle {
         engine.stop_commits();
         // What has queued is written before the sync returns.
         engine.sync()?;
-        self.store.flush(Who::Closer)?;
+        if !seeded::is(Bug::CleanCloseWithoutFlush) {
+            self.store.flush(Who::Closer)?;
+        }
         Ok(engine.finish_close()?)
     }
 }

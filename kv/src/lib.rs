@@ -50,6 +50,7 @@ mod key;
 mod maintenance;
 mod merge;
 mod options;
+mod panics;
 mod range;
 mod read_only;
 mod read_txn;

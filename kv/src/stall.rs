@@ -107,7 +107,7 @@ impl Store {
     fn is_final(&self, error: &Error) -> bool {
         let is_final = |cause: &base::Error| {
             cause.is_no_space()
-                || matches!(cause, base::Error::InvalidArgument { .. })
+                || matches!(cause, base::Error::Panicked { .. })
                 || self.engine().halted().is_some()
         };
         error.storage().is_none_or(is_final)

@@ -40,13 +40,14 @@ pub(crate) fn encode(edit: &Edit) -> Result<Vec<u8>> {
 }
 
 /// The edit that `payload` holds, which must be all that it holds. Allocates no more than a small multiple of
-/// [`EDIT_BYTES_MAX`], whatever the bytes say.
+/// the payload and 2 MiB, whatever the bytes say.
 ///
 /// # Errors
 /// What is wrong with the payload, in words.
 pub(crate) fn decode(payload: &[u8]) -> Result<Edit, String> {
-    let (persisted, used) = bincode::serde::decode_from_slice::<Persisted<Edit>, _>(payload, settings())
-        .map_err(|error| format!("the edit cannot be decoded: {error}"))?;
+    let (persisted, used) =
+        bincode::serde::borrow_decode_from_slice::<Persisted<Edit>, _>(payload, settings())
+            .map_err(|error| format!("the edit cannot be decoded: {error}"))?;
     if used != payload.len() {
         return Err(format!("{} bytes are left over behind the edit", payload.len() - used));
     }

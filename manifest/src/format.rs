@@ -42,8 +42,9 @@
 //! **The edits** follow one by one, each synced before the next. So only the last one can be torn by a crash: a
 //! record that is no good ends the log when nothing valid follows it, and is corruption when something does. Synced
 //! edits that rot later, when they are the last ones and nothing behind them is left, cannot be told from a torn
-//! write; that is the one loss that this file alone does not notice. (The files that such edits removed or recycled
-//! are missing then, which open does notice.)
+//! write, and an older copy of the file looks as good as the last one: that is the one loss that this file alone does not
+//! notice. Who opens the directory does: files that such edits removed are missing then, and files that they added have
+//! numbers above the lease, or are logs with commits that no edit accounts for.
 
 use base::header::CONTENT_START;
 

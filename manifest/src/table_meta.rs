@@ -84,7 +84,8 @@ mod user_key {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        deserializer.deserialize_byte_buf(KeyVisitor)
+        // Borrowed, then copied: an owned buffer would be allocated for as many bytes as are announced.
+        deserializer.deserialize_bytes(KeyVisitor)
     }
 
     struct KeyVisitor;
@@ -98,10 +99,6 @@ mod user_key {
 
         fn visit_bytes<E: Error>(self, key: &[u8]) -> Result<Vec<u8>, E> {
             Ok(key.to_vec())
-        }
-
-        fn visit_byte_buf<E: Error>(self, key: Vec<u8>) -> Result<Vec<u8>, E> {
-            Ok(key)
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod generator;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -116,6 +117,36 @@ fn any_failing_operation_leaves_the_state_with_or_without_the_edit() {
     assert!(halts > 20 && survived > 10, "{halts} {survived}");
 }
 
+/// A panic leaves the edit in flight as much in doubt as a failed write does: a later edit behind it, under the same number, would
+/// make the whole manifest unreadable.
+#[test]
+fn a_panic_in_the_middle_of_an_edit_ends_writing() {
+    let mut panics = 0;
+    for nth in 1.. {
+        let mut run = Run::new();
+        run.fault.inject(Fault::new(FaultKind::Panic).nth(nth).on(Operations::CHANGES));
+        for _ in 0..EDITS {
+            let before = run.manifest.state().clone();
+            let edit = Edit { last_version: Some(before.last_version().0 + 1), ..Edit::default() };
+            let mut after = before.clone();
+            after.apply(&edit).unwrap();
+            if catch_unwind(AssertUnwindSafe(|| run.manifest.commit(edit))).is_err() {
+                assert!(run.manifest.is_halted(), "{nth}");
+                let found = run.on_disk();
+                assert!(found == before || found == after, "{nth}");
+                let (_, again) = run.commit();
+                assert!(matches!(again, Err(CommitError::Storage(Error::Halted { .. }))), "{nth}: {again:?}");
+                assert_eq!(run.on_disk(), found, "{nth}");
+            }
+        }
+        if run.fault.fired() == 0 {
+            break;
+        }
+        panics += 1;
+    }
+    assert!(panics > 10, "{panics}");
+}
+
 /// No rewrite is possible, yet edits go on; and the rewrite is made up for later.
 #[test]
 fn a_rewrite_without_space_falls_back_to_appending() {
@@ -148,7 +179,12 @@ fn commit_until(run: &mut Run, is_done: impl Fn(&Run) -> bool) {
 #[test]
 fn a_full_disk_is_survived() {
     let mut run = Run::new();
-    run.fault.limit_bytes(Some(run.fault.used_bytes() + 20));
+    run.fault.limit_bytes(Some(run.fault.used_bytes()));
+    // Until the last block of the file is full.
+    let mut refused = run.commit().1;
+    while refused.is_ok() {
+        refused = run.commit().1;
+    }
     let state = run.manifest.state().clone();
     for _ in 0..5 {
         let (_, result) = run.commit();

@@ -42,9 +42,15 @@ fn head(suffix: &[u8]) -> u64 {
 }
 
 impl Fences {
-    /// Adds a separator above all before. False when that is more than fits in memory.
-    #[must_use]
-    pub(crate) fn push(&mut self, separator: InternalKey<'_>, handle: Handle) -> bool {
+    /// Adds a separator.
+    ///
+    /// # Errors
+    /// In words, when it is not above all before, or the separators are longer than they can be.
+    pub(crate) fn push(&mut self, separator: InternalKey<'_>, handle: Handle) -> Result<(), &'static str> {
+        // The search and the size of its table count on the order.
+        if self.len().checked_sub(1).is_some_and(|last| self.separator(last) >= separator) {
+            return Err("separators are out of order");
+        }
         if separator.version != Version::MAX && self.versions.is_empty() {
             self.versions.resize(self.handles.len(), Version::MAX);
         }
@@ -53,11 +59,8 @@ impl Fences {
         }
         self.keys.extend_from_slice(separator.user_key);
         self.handles.push(handle);
-        match u32::try_from(self.keys.len()) {
-            Ok(end) => self.key_ends.push(end),
-            Err(_) => return false,
-        }
-        true
+        self.key_ends.push(u32::try_from(self.keys.len()).map_err(|_| "the index is larger than can be")?);
+        Ok(())
     }
 
     /// Makes the separators searchable.
@@ -169,7 +172,12 @@ mod tests {
             let mut fences = Fences::default();
             for (at, key) in keys.iter().enumerate() {
                 let handle = Handle { offset: at as u64, sealed_bytes: 1 };
-                prop_assert!(fences.push(InternalKey::new(key, version(at)), handle));
+                prop_assert_eq!(fences.push(InternalKey::new(key, version(at)), handle), Ok(()));
+            }
+            let handle = Handle { offset: 0, sealed_bytes: 1 };
+            for (at, key) in keys.iter().enumerate() {
+                // Neither twice nor behind a larger one: `finish` would size its table by it.
+                prop_assert!(fences.push(InternalKey::new(key, version(at)), handle).is_err());
             }
             let fences = fences.finish();
             let more = keys.iter().cloned().chain(targets.iter().map(|key| [prefix.as_slice(), key].concat()));

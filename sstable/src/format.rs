@@ -43,7 +43,7 @@
 
 use std::path::Path;
 
-use base::checksum::{place_seed, seeded_hash};
+use base::checksum::{agrees, place_seed, seeded_hash};
 use base::codec::{Decoder, Malformed, put_varint};
 use base::header::{CONTENT_START, FileHeader};
 use base::{Error, Result};
@@ -168,9 +168,8 @@ impl Footer {
         if end.bytes(MAGIC.len(), "footer magic").map_err(read)? != MAGIC {
             return Err(damaged("there is no footer: the file was cut or never finished"));
         }
-        if end.u64("footer checksum").map_err(read)?
-            != seeded_hash(checked, place_seed(header.seed(), offset))
-        {
+        let check = end.u64("footer checksum").map_err(read)?;
+        if !agrees(check, seeded_hash(checked, place_seed(header.seed(), offset))) {
             return Err(damaged("footer checksum differs"));
         }
         if offset.checked_add(FOOTER_BYTES as u64) != Some(file_bytes) {

@@ -193,9 +193,7 @@ impl Index {
             }
             firsts.push(first);
             if !whole {
-                if !fences.push(partition.separator.as_ref(), partition.handle) {
-                    return Err(damaged("the top index is larger than can be"));
-                }
+                fences.push(partition.separator.as_ref(), partition.handle).map_err(damaged)?;
                 continue;
             }
             let raw = source.read(partition.handle)?;
@@ -206,9 +204,7 @@ impl Index {
             }
             blocks += entries.len();
             for entry in entries {
-                if !fences.push(entry.separator.as_ref(), entry.handle) {
-                    return Err(damaged("the index is larger than can be"));
-                }
+                fences.push(entry.separator.as_ref(), entry.handle).map_err(damaged)?;
             }
         }
         if whole && blocks != block_count {

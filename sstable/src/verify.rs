@@ -44,7 +44,10 @@ impl Check<'_> {
 
     fn entries_of(&self, handle: Handle, is_top: bool) -> Result<Vec<IndexEntry>> {
         let raw = self.parts.source.read(handle)?;
-        read_entries(&raw, is_top).map_err(|error| self.parts.source.damaged(handle, error))
+        let entries = Layout::parse(&raw)
+            .and_then(|layout| layout.verify_heads(&raw))
+            .and_then(|()| read_entries(&raw, is_top));
+        entries.map_err(|error| self.parts.source.damaged(handle, error))
     }
 
     fn all_blocks(&mut self) -> Result<()> {
@@ -69,7 +72,9 @@ impl Check<'_> {
     fn block(&mut self, block: &IndexEntry) -> Result<()> {
         let handle = block.handle;
         let raw = self.parts.source.read(handle)?;
-        let layout = Layout::parse(&raw).map_err(|error| self.parts.source.damaged(handle, error))?;
+        let damaged = |error| self.parts.source.damaged(handle, error);
+        let layout = Layout::parse(&raw).map_err(damaged)?;
+        layout.verify_heads(&raw).map_err(damaged)?;
         let is_first_block = self.found.block_count == 0;
         if !is_first_block && block.separator <= self.last {
             return Err(self.damaged(handle, "a separator is not above the block before it"));

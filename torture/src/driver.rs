@@ -37,6 +37,8 @@ pub struct Plan {
     pub script: Option<Script>,
     /// How many cases at once; campaigns may want fewer.
     pub workers: usize,
+    /// The first finding ends it, told as it is and not made shorter.
+    pub only_first: bool,
 }
 
 /// A finding with what replays it.
@@ -84,12 +86,24 @@ pub fn keep_panics_quiet() {
     }));
 }
 
-/// Runs a case; a panic is a finding.
-fn run_case(campaign: &dyn Campaign, case: &mut Case<'_>) -> Checked {
-    catch_unwind(AssertUnwindSafe(|| campaign.run(case))).unwrap_or_else(|_| {
+/// The message of the last panic that was caught on this thread.
+pub(crate) fn take_panic() -> String {
+    PANIC.with_borrow_mut(Option::take).unwrap_or_default()
+}
+
+/// Runs `work`; a panic is a finding.
+///
+/// # Errors
+/// That of `work`, or the panic.
+pub fn catching<T>(work: impl FnOnce() -> Checked<T>) -> Checked<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let message = PANIC.with_borrow_mut(Option::take).unwrap_or_default();
         Err(Finding::new(format!("panic: {message}")))
     })
+}
+
+fn run_case(campaign: &dyn Campaign, case: &mut Case<'_>) -> Checked {
+    catching(|| campaign.run(case))
 }
 
 struct Shared<'a> {
@@ -135,7 +149,8 @@ impl Shared<'_> {
         summary.counters.merge(counters);
         summary.findings.extend(found);
         let reached = summary.goals.iter().all(|goal| summary.counters.get(goal.counter) >= goal.at_least);
-        if (reached && !summary.goals.is_empty()) || summary.findings.len() >= FINDINGS_MAX {
+        let findings_max = if self.plan.only_first { 1 } else { FINDINGS_MAX };
+        if (reached && !summary.goals.is_empty()) || summary.findings.len() >= findings_max {
             self.is_over.store(true, Ordering::Relaxed);
         }
     }
@@ -147,7 +162,11 @@ impl Shared<'_> {
         };
         let script = case.ran.as_ref().map(|script| {
             // What does not fail a second time is told as it was.
-            if fails(script) { shrink(script, SHRINK_TRIES, fails) } else { script.clone() }
+            if !self.plan.only_first && fails(script) {
+                shrink(script, SHRINK_TRIES, fails)
+            } else {
+                script.clone()
+            }
         });
         Found { case: case.index, what: finding.to_string(), script }
     }

@@ -14,17 +14,21 @@ pub mod campaign;
 pub mod counters;
 pub mod database;
 pub mod driver;
+pub mod faults;
 pub mod finding;
 pub mod full_disk;
 pub mod history;
+pub mod interleave;
 pub mod kill;
 pub mod power;
 pub mod process;
 pub mod race;
 pub mod read_only;
 pub mod report;
+pub mod rot;
 pub mod runner;
 pub mod script;
+pub mod seeded;
 pub mod shrink;
 
 pub use campaign::{Campaign, Case, Goal, Size};
@@ -40,6 +44,9 @@ pub use script::Script;
 pub fn campaigns() -> Vec<Box<dyn Campaign>> {
     vec![
         Box::new(power::Power::default()),
+        Box::new(faults::Faults),
+        Box::new(rot::Rot::default()),
+        Box::new(interleave::Interleave),
         Box::new(kill::Kill),
         Box::new(race::Race),
         Box::new(full_disk::FullDisk),

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use torture::driver::{self, Plan};
 use torture::process::Role;
-use torture::{Campaign, Script, Size, report};
+use torture::{Campaign, Script, Size, report, seeded};
 
 /// Tries to make the database lose, invent or garble data, and counts how often it did not succeed.
 #[derive(Debug, Parser)]
@@ -50,6 +50,15 @@ struct Arguments {
     /// One JSON object for each campaign instead of the table.
     #[arg(long)]
     json: bool,
+    /// Leave at the first finding, as it is.
+    #[arg(long)]
+    first: bool,
+    /// Prove that every seeded bug is found by the campaign that is there for it. --minutes is per bug then.
+    #[arg(long, conflicts_with_all = ["ci", "full", "only"])]
+    seeded_bugs: bool,
+    /// Only this seeded bug.
+    #[arg(long, value_name = "NAME", requires = "seeded_bugs")]
+    only_bug: Option<String>,
     /// Name the campaigns and leave.
     #[arg(long)]
     list: bool,
@@ -70,8 +79,8 @@ fn chosen(only: &[String]) -> Result<Vec<Box<dyn Campaign>>, String> {
         return Err(format!("there is no campaign {name:?}; there are {}", known.join(", ")));
     }
     let is_wanted =
-        |campaign: &Box<dyn Campaign>| only.is_empty() || only.iter().any(|name| name == campaign.name());
-    Ok(all.into_iter().filter(is_wanted).collect())
+        |campaign: &dyn Campaign| only.is_empty() || only.iter().any(|name| name == campaign.name());
+    Ok(all.into_iter().filter(|campaign| is_wanted(&**campaign)).collect())
 }
 
 fn plan(arguments: &Arguments, campaigns: usize) -> Plan {
@@ -88,9 +97,30 @@ fn plan(arguments: &Arguments, campaigns: usize) -> Plan {
         size,
         time: (size == Size::Timed).then_some(each),
         script: arguments.script.clone(),
-        workers: arguments
-            .workers
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
+        workers: workers(arguments),
+        only_first: arguments.first,
+    }
+}
+
+fn workers(arguments: &Arguments) -> usize {
+    arguments.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
+}
+
+/// Runs the proof that bugs are found.
+fn prove(arguments: &Arguments) -> ExitCode {
+    let proved = seeded::prove(&seeded::Plan {
+        only: arguments.only_bug.clone(),
+        minutes: arguments.minutes,
+        seed: arguments.seed,
+        workers: workers(arguments),
+    });
+    match proved {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("kv-torture: {why}");
+            ExitCode::from(2)
+        }
     }
 }
 
@@ -118,6 +148,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(role) = &arguments.role {
         return role.run();
+    }
+    if arguments.seeded_bugs {
+        return prove(&arguments);
     }
     work_in(arguments.directory.as_deref());
     let campaigns = match chosen(&arguments.only) {

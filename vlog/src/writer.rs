@@ -142,7 +142,8 @@ impl SegmentWriter {
 
 impl Drop for SegmentWriter {
     fn drop(&mut self) {
-        if !self.finished {
+        // A second panic, while one unwinds, would be the end of the process.
+        if !self.finished && !std::thread::panicking() {
             // Best effort: a file that no edit names is swept at the next open.
             let _left_over = self.vfs.remove(self.log.file().path());
         }

@@ -22,8 +22,9 @@
 mod buffer;
 mod scanner;
 
-use crate::checksum::{content_hash, place_seed, seeded_hash};
+use crate::checksum::{agrees, content_hash, place_seed, seeded_hash};
 use crate::compress::{Codec, decompress};
+use crate::seeded::{self, Bug};
 
 pub use buffer::{Pushed, RecordBuffer, Stamp};
 pub use scanner::{Located, Scanner, Tail, read_payload};
@@ -83,7 +84,7 @@ impl RecordHeader {
             return None;
         }
         let checked = header.get(..CHECKED_BYTES)?;
-        if word(CHECKED_BYTES) != seeded_hash(checked, place_seed(file_seed, offset)) {
+        if !agrees(word(CHECKED_BYTES), seeded_hash(checked, place_seed(file_seed, offset))) {
             return None;
         }
         Some(Self {
@@ -117,7 +118,7 @@ impl RecordHeader {
         if stored.len() != self.payload_len as usize {
             return Err("record payload is cut short");
         }
-        if content_hash(stored) != self.payload_hash {
+        if !agrees(self.payload_hash, content_hash(stored)) && !seeded::is(Bug::SkipRecordChecksum) {
             return Err("record payload checksum differs");
         }
         Ok(())

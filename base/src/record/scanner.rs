@@ -85,19 +85,20 @@ impl Scanner {
     /// The next record with its verified payload; a damaged payload ends the scan as torn.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's. The record is met again at the next call.
     pub fn next_record(&mut self) -> Result<Option<(Located, Vec<u8>)>> {
         let Some(located) = self.next_header()? else { return Ok(None) };
-        match self.next_payload(&located) {
-            Ok(payload) => Ok(Some((located, payload))),
-            Err(error) if error.is_corruption() => {
-                self.tail = Some(Tail::Torn { valid_len: located.offset });
-                // `resync` must meet this record again: its header is good, so its mark counts.
-                self.offset = located.offset;
-                Ok(None)
-            }
-            Err(error) => Err(error),
+        let error = match self.next_payload(&located) {
+            Ok(payload) => return Ok(Some((located, payload))),
+            Err(error) => error,
+        };
+        // The next call, and `resync` too, must meet this record again: its header is good, so its mark counts.
+        self.offset = located.offset;
+        if !error.is_corruption() {
+            return Err(error);
         }
+        self.tail = Some(Tail::Torn { valid_len: located.offset });
+        Ok(None)
     }
 
     /// Reads and verifies the payload of a record of this file.

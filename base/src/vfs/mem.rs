@@ -121,9 +121,18 @@ impl MemVfs {
     }
 }
 
-/// For [`SimVfs`](super::SimVfs), which makes many file systems that differ in little.
+/// For [`SimVfs`](super::SimVfs) and for damaging files, which make many file systems that differ in little.
 #[cfg(any(test, feature = "test-util"))]
 impl MemVfs {
+    /// A file system that holds `files`, not copied until they are written to. Random bytes start at `random_start`: below
+    /// 2^32 they may be those of an earlier life.
+    #[must_use]
+    pub fn sharing(files: &BTreeMap<PathBuf, Bytes>, random_start: u64) -> Self {
+        let directories = files.keys().flat_map(|path| parent(path).ancestors()).map(Path::to_path_buf);
+        let files = files.iter().map(|(path, data)| (path.clone(), data.clone()));
+        Self::from_shared(files, &directories.collect(), random_start)
+    }
+
     /// A file system that holds `files`, not copied until they are written to, and `directories`. Random bytes
     /// start at `random_start`.
     pub(super) fn from_shared(
@@ -139,7 +148,8 @@ impl MemVfs {
     }
 
     /// Every file, not copied.
-    pub(super) fn share(&self) -> BTreeMap<PathBuf, Bytes> {
+    #[must_use]
+    pub fn share(&self) -> BTreeMap<PathBuf, Bytes> {
         let names = self.shared.names.lock();
         names.files.iter().map(|(path, node)| (path.clone(), node.content.write().freeze())).collect()
     }

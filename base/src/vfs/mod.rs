@@ -6,6 +6,8 @@
 //!    survive a power cut.
 //! 2. A created, renamed or removed name is durable after [`Vfs::sync_dir`] on its directory.
 //! 3. A failed sync says nothing about what reached the disk, and must never be retried on the same data.
+//!
+//! Calls that the system interrupts, and reads and writes that it carries out in part, are repeated below these traits.
 
 mod bytes_file;
 #[cfg(any(test, feature = "test-util"))]
@@ -49,6 +51,16 @@ pub enum LockKind {
     Shared,
 }
 
+/// What becomes of unsynced content when a sync fails.
+#[cfg(any(test, feature = "test-util"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsynced {
+    /// It stays readable and counts as clean: no later sync makes it durable.
+    Kept,
+    /// It is gone: readers see what was durable.
+    Reverted,
+}
+
 /// A held lock; released when dropped.
 pub trait FileLock: Send + Sync + fmt::Debug {}
 
@@ -89,6 +101,13 @@ pub trait Vfs: Send + Sync + fmt::Debug {
 
     /// Fills `out` with random bytes (salts, identities, keys).
     fn fill_random(&self, out: &mut [u8]) -> Result<()>;
+
+    /// Does to the names inside a directory what a failed [`Vfs::sync_dir`] does; for [`FaultVfs`]. A file system that does
+    /// not tell what is durable has nothing to do.
+    #[cfg(any(test, feature = "test-util"))]
+    fn fail_sync_dir(&self, _directory: &Path) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// An open file. All access is positional, so a handle has no hidden state.
@@ -138,6 +157,19 @@ pub trait File: Send + Sync + fmt::Debug {
     /// The whole file as shared memory, without copying where the system can. The caller promises that the file is
     /// finished: nobody writes to it or cuts it while the map is in use.
     fn map(&self) -> Result<Bytes>;
+
+    /// Does to the content what a failed [`File::sync`] does; for [`FaultVfs`]. A file system that does not tell what is
+    /// durable can only keep it.
+    #[cfg(any(test, feature = "test-util"))]
+    fn fail_sync(&self, content: Unsynced) -> Result<()> {
+        match content {
+            Unsynced::Kept => Ok(()),
+            Unsynced::Reverted => Err(Error::invalid(
+                "failed sync",
+                "to revert a file, its file system must know what is durable",
+            )),
+        }
+    }
 }
 
 /// The directory of `path`; the current directory for a bare name.

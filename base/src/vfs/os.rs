@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Access, File, FileLock, LockKind, Vfs, parent};
+use crate::seeded::{self, Bug};
 use crate::{Error, Result};
 
 /// The operating system's file system.
@@ -114,6 +115,7 @@ impl Vfs for OsVfs {
         }
         let file = owner_only(&mut options).open(path).map_err(|error| Error::io("open", path, error))?;
         let taken = match kind {
+            _ if seeded::is(Bug::OpenWithoutLock) => Ok(()),
             LockKind::Exclusive => file.try_lock(),
             LockKind::Shared => file.try_lock_shared(),
         };
@@ -165,8 +167,8 @@ fn pread(file: &fs::File, offset: u64, out: &mut [u8]) -> io::Result<usize> {
 }
 
 #[cfg(unix)]
-fn pwrite_all(file: &fs::File, offset: u64, data: &[u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, data, offset)
+fn pwrite(file: &fs::File, offset: u64, data: &[u8]) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::write_at(file, data, offset)
 }
 
 #[cfg(windows)]
@@ -175,14 +177,42 @@ fn pread(file: &fs::File, offset: u64, out: &mut [u8]) -> io::Result<usize> {
 }
 
 #[cfg(windows)]
-fn pwrite_all(file: &fs::File, mut offset: u64, mut data: &[u8]) -> io::Result<()> {
-    while !data.is_empty() {
-        let written = std::os::windows::fs::FileExt::seek_write(file, data, offset)?;
-        if written == 0 {
-            return Err(io::Error::from(io::ErrorKind::WriteZero));
+fn pwrite(file: &fs::File, offset: u64, data: &[u8]) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_write(file, data, offset)
+}
+
+/// Reads until `out` is full or the file has ended. The system may read less than was asked for, or be interrupted.
+fn read_fully(
+    offset: u64,
+    out: &mut [u8],
+    mut read: impl FnMut(u64, &mut [u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match read(offset + done as u64, rest) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
-        data = data.get(written..).unwrap_or_default();
-        offset += written as u64;
+    }
+    Ok(done)
+}
+
+/// Writes all of `data`. The system may write less than was asked for, or be interrupted.
+fn write_fully(
+    offset: u64,
+    data: &[u8],
+    mut write: impl FnMut(u64, &[u8]) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut done = 0;
+    while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
+        match write(offset + done as u64, rest) {
+            Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
@@ -220,20 +250,13 @@ impl File for OsFile {
         if i64::try_from(offset.saturating_add(out.len() as u64)).is_err() {
             return Ok(0);
         }
-        let mut done = 0;
-        while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match pread(&self.file, offset + done as u64, rest) {
-                Ok(0) => break,
-                Ok(read) => done += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed("read", error)),
-            }
-        }
-        Ok(done)
+        read_fully(offset, out, |at, rest| pread(&self.file, at, rest))
+            .map_err(|error| self.failed("read", error))
     }
 
     fn write_all_at(&self, offset: u64, data: &[u8]) -> Result<()> {
-        pwrite_all(&self.file, offset, data).map_err(|error| self.failed("write", error))
+        write_fully(offset, data, |at, rest| pwrite(&self.file, at, rest))
+            .map_err(|error| self.failed("write", error))
     }
 
     fn sync(&self) -> Result<()> {
@@ -258,5 +281,60 @@ impl File for OsFile {
         // `base/tests/vfs_contract.rs`, `map_outlives_removal`.
         let map = unsafe { memmap2::Mmap::map(&self.file) }.map_err(|error| self.failed("map", error))?;
         Ok(Bytes::from_owner(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a system call answers: an error, or how many bytes it takes at most.
+    type Answers = [Result<usize, io::ErrorKind>];
+
+    fn reading(out: &mut [u8], answers: &Answers) -> io::Result<usize> {
+        let content = b"0123456789";
+        let mut answers = answers.iter();
+        read_fully(2, out, |at, rest| {
+            let most = (*answers.next().unwrap()).map_err(io::Error::from)?;
+            let from = content.get(usize::try_from(at).unwrap()..).unwrap_or_default();
+            let count = most.min(from.len()).min(rest.len());
+            rest[..count].copy_from_slice(&from[..count]);
+            Ok(count)
+        })
+    }
+
+    /// Goal: a read ends at the end of the file, at an error, or with all that was asked for, however the system cuts it
+    /// up. Method: a system that answers by script.
+    #[test]
+    fn a_read_goes_on_after_short_and_interrupted_calls() {
+        let interrupted = Err(io::ErrorKind::Interrupted);
+        let mut out = [0; 6];
+        assert_eq!(reading(&mut out, &[interrupted, Ok(1), interrupted, interrupted, Ok(9)]).unwrap(), 6);
+        assert_eq!(&out, b"234567");
+        let mut out = [0; 20];
+        assert_eq!(reading(&mut out, &[Ok(3), interrupted, Ok(20), Ok(20)]).unwrap(), 8);
+        let failed = reading(&mut out, &[Ok(3), Err(io::ErrorKind::PermissionDenied)]).unwrap_err();
+        assert_eq!(failed.kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(reading(&mut [], &[]).unwrap(), 0);
+    }
+
+    /// The same for a write, which must not end without an error before all is written.
+    #[test]
+    fn a_write_goes_on_after_short_and_interrupted_calls() {
+        let writing = |answers: &Answers| {
+            let (mut written, mut answers) = (Vec::new(), answers.iter());
+            let outcome = write_fully(2, b"abcdef", |at, rest| {
+                let count = (*answers.next().unwrap()).map_err(io::Error::from)?.min(rest.len());
+                assert_eq!(at, 2 + written.len() as u64);
+                written.extend_from_slice(&rest[..count]);
+                Ok(count)
+            });
+            (outcome.map_err(|error| error.kind()), written)
+        };
+        let interrupted = Err(io::ErrorKind::Interrupted);
+        assert_eq!(writing(&[interrupted, Ok(1), interrupted, Ok(4), Ok(4)]), (Ok(()), b"abcdef".to_vec()));
+        assert_eq!(writing(&[Ok(2), Ok(0)]), (Err(io::ErrorKind::WriteZero), b"ab".to_vec()));
+        let full = Err(io::ErrorKind::StorageFull);
+        assert_eq!(writing(&[Ok(5), full]), (Err(io::ErrorKind::StorageFull), b"abcde".to_vec()));
     }
 }

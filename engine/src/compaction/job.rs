@@ -3,7 +3,8 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use base::{Cursor, InternalKey, KeyBounds, Result, Retention};
+use base::seeded::{self, Bug};
+use base::{Cursor, InternalKey, KeyBounds, Result, Retention, UnixSeconds};
 use manifest::Edit;
 
 use super::pick::Plan;
@@ -125,6 +126,9 @@ impl Job {
             segments_removed: segments_removed.clone(),
             ..Edit::default()
         };
+        if seeded::is(Bug::UnlinkBeforeEdit) {
+            self.plan.inputs.iter().try_for_each(|table| inner.core.vfs.remove(table.file().path()))?;
+        }
         if let Err(error) = inner.core.commit_edit(&mut structure, edit) {
             if !inner.core.halt.is_tripped() {
                 abandon(outputs);
@@ -182,7 +186,7 @@ pub(crate) struct Part {
 
 impl Part {
     /// Merges the part into new tables, synced.
-    pub(crate) fn run(&self, core: &Core) -> Result<Vec<Output>> {
+    pub(crate) fn run(&self, core: &Core, now: UnixSeconds) -> Result<Vec<Output>> {
         let is_bottom = self.deeper.iter().all(Vec::is_empty);
         let shape = OutputShape {
             level: self.output_level,
@@ -190,6 +194,7 @@ impl Part {
             compression: compression_of(core, self.output_level, is_bottom),
             oldest_generation: self.oldest_generation,
             newest_generation: self.newest_generation,
+            created_at: now,
         };
         let mut writer = OutputWriter::new(core, shape);
         let mut merge = Bounded { merge: MergeCursor::new(self.sources()?), end: &self.bounds };
@@ -239,6 +244,13 @@ impl Part {
     /// True when a table outside the inputs that is older in read order may hold `user_key`. The inputs contain
     /// everything of their own levels that overlaps them, so only deeper levels count.
     fn may_hold_older(&self, user_key: &[u8]) -> bool {
+        if seeded::is(Bug::DropTombstoneTooEarly) {
+            return false;
+        }
+        if seeded::is(Bug::DropTombstoneOfPartOnly) {
+            let begins_inside = |table: &Arc<TableHandle>| self.bounds.admits_start(&table.meta.smallest);
+            return self.deeper.iter().flatten().any(|table| begins_inside(table) && table.covers(user_key));
+        }
         self.deeper.iter().any(|level| TableSet::find_in_level(level, user_key).is_some())
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use base::Version;
+use base::seeded::{self, Bug};
 
 use super::targets::Targets;
 use crate::Options;
@@ -89,6 +90,7 @@ pub(crate) fn pick(state: &State<'_>) -> Option<Plan> {
 /// All of L0 goes together: what leaves L0 takes every older table that it overlaps with it.
 fn pick_l0(state: &State<'_>, targets: &Targets, reason: Reason) -> Option<Plan> {
     let l0 = state.tables.level(0);
+    let l0 = if seeded::is(Bug::CompactionLeavesOlderL0) { l0.get(..1)? } else { l0 };
     let smallest = l0.iter().map(|table| &table.meta.smallest).min()?;
     let largest = l0.iter().map(|table| &table.meta.largest).max()?;
     let below: Vec<_> = state.tables.overlapping(targets.base_level, smallest, largest).cloned().collect();
@@ -180,5 +182,5 @@ pub(crate) fn manual_has_work(tables: &TableSet, manual: Manual) -> bool {
 /// The plan, unless one of its tables is busy.
 fn free(state: &State<'_>, plan: Plan) -> Option<Plan> {
     let busy = plan.inputs.iter().any(|table| state.busy.contains(&table.number()));
-    (!busy && !plan.inputs.is_empty()).then_some(plan)
+    ((!busy || seeded::is(Bug::ChooseBusyTables)) && !plan.inputs.is_empty()).then_some(plan)
 }

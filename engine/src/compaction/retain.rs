@@ -5,7 +5,8 @@
 //! 2. At or below the cut stay the versions that some reader sees, and the newest `keep_versions`.
 //! 3. The first tombstone, expired entry or hides-older mark at or below the floor ends the key: everything older in the
 //!    input goes, however many versions are to be kept.
-//! 4. That tombstone itself goes only when nothing outside the input that is older in read order may hold the key.
+//! 4. That tombstone itself, or the mark of a value that is not to be kept by rule 2, goes only when nothing outside the
+//!    input that is older in read order may hold the key.
 //! 5. An expired entry that ends its key is rewritten as a tombstone, and then rule 4 holds for it.
 
 use std::num::NonZeroU32;
@@ -70,20 +71,17 @@ impl<'a> Retain<'a> {
         }
         self.below_cut += 1;
         let is_gone = entry.is_tombstone() || entry.is_expired(self.retention.oldest_time);
+        let is_wanted = self.below_cut <= self.keep_versions || self.retention.sees(newer, version);
         if version <= self.floor && (is_gone || entry.hides_older) {
             self.ended = true;
             return match is_gone {
-                false => Verdict::Keep,
-                true if !may_hold_older() => Verdict::Drop,
-                true if entry.is_tombstone() => Verdict::Keep,
-                true => Verdict::KeepAsTombstone,
+                false if is_wanted => Verdict::Keep,
+                _ if !may_hold_older() => Verdict::Drop,
+                true if !entry.is_tombstone() => Verdict::KeepAsTombstone,
+                _ => Verdict::Keep,
             };
         }
-        if self.below_cut <= self.keep_versions || self.retention.sees(newer, version) {
-            Verdict::Keep
-        } else {
-            Verdict::Drop
-        }
+        if is_wanted { Verdict::Keep } else { Verdict::Drop }
     }
 
     fn start_key(&mut self, user_key: &[u8]) {
@@ -150,5 +148,12 @@ mod tests {
         assert_eq!(run(&[(5, expired), (4, fresh)], false), [Drop, Drop]);
         assert_eq!(run(&[(5, fresh), (4, expired), (3, fresh)], true), [Keep, KeepAsTombstone, Drop]);
         assert_eq!(run(&[(6, fresh), (5, mark), (4, fresh)], false), [Keep, Keep, Drop]);
+        // A mark that is one version too many stays only while it may hide something in another table.
+        let one = NonZeroU32::MIN;
+        let versions = [(6, fresh), (5, mark), (4, fresh)];
+        let mut retain = Retain::new(&retention, one);
+        assert_eq!(judge_all(&mut retain, &versions, true), [Keep, Keep, Drop]);
+        let mut retain = Retain::new(&retention, one);
+        assert_eq!(judge_all(&mut retain, &versions, false), [Keep, Drop, Drop]);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use base::record::Stamp;
+use base::seeded::{self, Bug};
 use base::{Entry, Error, InternalKey, Payload, Result, Version};
 use wal::BatchReader;
 
@@ -24,6 +25,10 @@ impl Journal {
             group.clear();
             let mut leader = self.leader.lock();
             self.queue.lock().take_group(self.limits.group_bytes, &mut group);
+            if seeded::is(Bug::AcknowledgeBeforeWrite) {
+                group.iter().for_each(|waiter| waiter.finish(Outcome::Done));
+                std::thread::yield_now();
+            }
             let mut settle = Settle { journal: self, group: &group, settled: false };
             let outcome = self.write_group(&mut leader, &group);
             drop(leader);
@@ -82,6 +87,10 @@ impl Journal {
         for commit in commits.iter().filter(|commit| commit.prepared.has_values()) {
             active.add_values(commit.prepared.values, commit.prepared.commit_offset());
         }
+        if seeded::is(Bug::PublishBeforeLog) {
+            insert(active, commits, &places)?;
+            self.visible.publish(self.last_given().1);
+        }
         match commits {
             [only] => log.append_stamped(only.prepared.records.as_bytes())?,
             many => {
@@ -97,8 +106,11 @@ impl Journal {
 
     /// Syncs every log that holds a commit which was not synced; commits up to `number` are durable then.
     fn sync_logs(&self, leader: &mut Leader, number: u64) -> Result<()> {
+        if seeded::is(Bug::SyncOwnLogOnly) {
+            leader.unsynced.drain(..leader.unsynced.len().saturating_sub(1));
+        }
         for unsynced in &leader.unsynced {
-            if !unsynced.generation.is_retired() {
+            if !unsynced.generation.is_retired() && !seeded::is(Bug::SkipLogSync) {
                 unsynced.log().sync()?;
             }
         }
@@ -217,7 +229,8 @@ impl Settle<'_> {
     /// The group may or may not be on disk; what queued behind it never will be.
     fn fail(&self, cause: Error) {
         // Halted already: a background step tripped the latch before anything of this group was written.
-        let written = !matches!(cause, Error::Halted { .. });
+        let forgotten = seeded::is(Bug::NoSpaceAfterNumbering) && cause.is_no_space();
+        let written = !matches!(cause, Error::Halted { .. }) && !forgotten;
         if written {
             tracing::error!(%cause, "writing stopped");
             self.journal.halt.trip(cause.clone());
@@ -241,7 +254,7 @@ impl Settle<'_> {
 impl Drop for Settle<'_> {
     fn drop(&mut self) {
         if !self.settled {
-            self.fail(Error::invalid("commit", "its leader panicked; reopen the database"));
+            self.fail(Error::Panicked { during: "the leader of a commit" });
         }
     }
 }

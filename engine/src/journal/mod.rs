@@ -24,10 +24,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::log::LogFile;
+use base::seeded::{self, Bug};
 use base::{Error, Halt, Result, SharedVersion, Version};
 use parking_lot::Mutex;
 
 use crate::generation::Generation;
+use crate::guarded::Guarded;
 use crate::view::Views;
 
 pub(crate) use prepare::prepare;
@@ -61,7 +63,7 @@ pub(crate) struct Journal {
     limits: Limits,
     queue: Mutex<Queue>,
     space: Space,
-    leader: Mutex<Leader>,
+    leader: Guarded<Leader>,
     /// The generation that the next rotation switches to.
     spare: Mutex<Option<Arc<Generation>>>,
     /// Generations that are full and not flushed, oldest first.
@@ -107,13 +109,13 @@ impl Journal {
             closed: false,
         };
         Self {
+            leader: Guarded::new(Leader::default(), &halt, "the leader of a commit"),
             halt,
             visible,
             views,
             limits,
             queue: Mutex::new(queue),
             space: Space::new(active, limits.allocation_step_bytes),
-            leader: Mutex::new(Leader::default()),
             spare: Mutex::new(None),
             frozen: Mutex::new(VecDeque::new()),
             durable: AtomicU64::new(start.last_commit),
@@ -264,6 +266,9 @@ impl Journal {
 
     /// The generation to be flushed next.
     pub(crate) fn oldest_frozen(&self) -> Option<Arc<Generation>> {
+        if seeded::is(Bug::FlushNewestFirst) {
+            return self.frozen.lock().back().cloned();
+        }
         self.frozen.lock().front().cloned()
     }
 
@@ -298,6 +303,9 @@ impl Journal {
 
     /// The highest commit number known durable.
     pub(crate) fn durable(&self) -> u64 {
+        if seeded::is(Bug::MarkTooHigh) {
+            return self.last_given().0;
+        }
         self.durable.load(Ordering::Acquire)
     }
 

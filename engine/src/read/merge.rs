@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 
+use base::seeded::{self, Bug};
 use base::{Cursor, Entry, InternalKey, InternalKeyBuf, Result};
 use bytes::Bytes;
 
@@ -79,7 +80,7 @@ impl<C: Cursor> MergeCursor<C> {
         self.direction = direction;
         self.current = None;
         for source in &mut self.sources {
-            place(source)?;
+            seeded::ignoring(Bug::ScanSwallowsReadErrors, place(source))?;
         }
         self.choose();
         Ok(())
@@ -107,10 +108,10 @@ impl<C: Cursor> MergeCursor<C> {
             Direction::Forward => source.next(),
             Direction::Backward => source.prev(),
         };
-        if moved.is_err() {
+        if moved.is_err() && !seeded::is(Bug::ScanSwallowsReadErrors) {
             self.current = None;
         }
-        moved
+        seeded::ignoring(Bug::ScanSwallowsReadErrors, moved)
     }
 
     /// After `current` moved: it stays if it still precedes the runner-up.

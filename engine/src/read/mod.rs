@@ -3,6 +3,8 @@
 mod get;
 mod level_cursor;
 mod merge;
+#[cfg(test)]
+mod merge_tests;
 mod scan;
 mod source;
 

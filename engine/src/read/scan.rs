@@ -5,9 +5,12 @@
 
 use std::cmp::Ordering;
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::Arc;
 
-use base::{Cursor, InternalKey, KeyBounds, Result, SharedEntry, UnixSeconds, Version};
+use base::{
+    Cursor, Error, InternalKey, InternalKeyBuf, KeyBounds, Result, SharedEntry, UnixSeconds, Version,
+};
 use bytes::Bytes;
 
 use super::get::value_of;
@@ -59,6 +62,7 @@ impl ScanItem {
 pub(crate) trait ScanHost: Send + Sync {
     fn view(&self) -> Arc<View>;
     fn segment(&self, view: &View, number: u64) -> Result<Arc<SegmentHandle>>;
+    fn directory(&self) -> &Path;
 }
 
 /// A scan; both ends move towards each other.
@@ -247,20 +251,31 @@ impl Reader<'_> {
     fn find_forward(&self, end: &mut End) -> Result<Option<ScanItem>> {
         let options = &self.options;
         let mut stale_steps = 0;
+        let mut hopped: Option<InternalKeyBuf> = None;
         loop {
             let Some(key) = end.merge.key() else { return Ok(None) };
             if !options.bounds.admits_end(key.user_key) {
                 return Ok(None);
             }
-            let is_older = !options.all_versions
-                && end.shown.as_ref().is_some_and(|(shown, _)| shown.as_slice() == key.user_key);
+            let order = end.shown.as_ref().map_or(Ordering::Less, |shown| self.order(shown, key));
+            if order == Ordering::Greater {
+                return Err(self.out_of_order(key));
+            }
+            let is_older = order == Ordering::Equal;
             if is_older || key.version > options.version {
                 stale_steps += 1;
-                let target = (stale_steps >= STEPS_BEFORE_SEEK).then(|| key.to_buf());
-                match target {
-                    None => end.merge.next()?,
-                    Some(key) if is_older => seek_past(&mut end.merge, &key.user_key)?,
-                    Some(key) => end.merge.seek(InternalKey::new(&key.user_key, options.version))?,
+                if stale_steps < STEPS_BEFORE_SEEK {
+                    end.merge.next()?;
+                    continue;
+                }
+                // Each hop starts behind the one before, or there would be no end to them.
+                if hopped.as_ref().is_some_and(|before| key <= before.as_ref()) {
+                    return Err(self.out_of_order(key));
+                }
+                let from = hopped.insert(key.to_buf());
+                match is_older {
+                    true => seek_past(&mut end.merge, &from.user_key)?,
+                    false => end.merge.seek(InternalKey::new(&from.user_key, options.version))?,
                 }
                 continue;
             }
@@ -281,6 +296,10 @@ impl Reader<'_> {
             if !options.bounds.admits_start(key.user_key) {
                 return Ok(None);
             }
+            // Also in front of the first version of a key that is left, for nothing of it is met again.
+            if end.shown.as_ref().is_some_and(|shown| self.order(shown, key) != Ordering::Greater) {
+                return Err(self.out_of_order(key));
+            }
             if options.all_versions {
                 if key.version <= options.version {
                     remember(&mut end.shown, key);
@@ -299,6 +318,24 @@ impl Reader<'_> {
                 return Ok(item);
             }
         }
+    }
+
+    /// How what was shown last stands to `key`: `Less` when it comes before it, `Equal` when `key` is not to be shown any more.
+    #[inline]
+    fn order(&self, (user_key, version): &(Vec<u8>, Version), key: InternalKey<'_>) -> Ordering {
+        if self.options.all_versions {
+            InternalKey::new(user_key, *version).cmp(&key)
+        } else {
+            user_key.as_slice().cmp(key.user_key)
+        }
+    }
+
+    /// Only damage that its checksum does not show can bring a key out of order; it must not lead in circles.
+    #[cold]
+    fn out_of_order(&self, key: InternalKey<'_>) -> Error {
+        let what =
+            format!("a scan met key {} out of order; `verify` tells where", key.user_key.escape_ascii());
+        Error::corruption(self.host.directory(), 0, what)
     }
 
     /// From the oldest version of a key, goes back over all its versions and shows the newest visible one, if live.

@@ -1,19 +1,23 @@
 //! Recovery: from the logs of unflushed generations to a state that is durable before anybody sees it.
 //!
-//! [`survey`] lists every record of every log, [`sequence`] finds the commits that count, [`replay`] brings them into a
+//! [`check_strays`] asks the files that the manifest does not list whether it is whole. [`survey`] lists every record of every log, [`sequence`] finds the commits that count, [`replay`] brings them into a
 //! memtable. Nothing here changes a file; `open` makes the result durable.
 
 mod replay;
 mod sequence;
+mod strays;
 mod survey;
+mod unconfirmed;
 
 use std::time::Duration;
 
 use base::Version;
 
-pub(crate) use replay::{InPlace, Values, replay};
+pub(crate) use replay::{InPlace, replay};
 pub(crate) use sequence::{Sequence, sequence};
+pub(crate) use strays::check_strays;
 pub(crate) use survey::{LogSurvey, survey};
+pub(crate) use unconfirmed::CopyUnconfirmed;
 
 /// What opening found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! A mark says up to which number everything was durable. A sequence that ends below the highest mark is damage, never a
 //! torn tail. Above the mark a commit counts only when its values are whole too: they were never known to be durable.
 
+use base::seeded::{self, Bug};
 use base::{Error, Result};
 
 use super::survey::{CommitRecord, LogSurvey};
@@ -52,7 +53,7 @@ pub(crate) fn sequence(logs: &[LogSurvey], flushed: u64) -> Result<Sequence> {
         else {
             continue;
         };
-        if number != found.last + 1 {
+        if number != found.last + 1 && !seeded::is(Bug::RecoveryJumpsHoles) {
             break;
         }
         if commit.located.header.version <= last_version {
@@ -70,8 +71,11 @@ pub(crate) fn sequence(logs: &[LogSurvey], flushed: u64) -> Result<Sequence> {
         found.last = number;
         last_version = commit.located.header.version;
     }
-    if found.last < found.mark {
+    if found.last < found.mark && !seeded::is(Bug::TornTailHidesDurableCommits) {
         return Err(ended_by.unwrap_or_else(|| missing(logs, found.last + 1, found.mark)));
+    }
+    if seeded::is(Bug::RecoveryTrustsTheCache) {
+        found.mark = found.last;
     }
     found.torn_bytes = torn_bytes(logs, found.last);
     Ok(found)

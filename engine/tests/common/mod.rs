@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,6 +52,12 @@ impl Harness {
         self.reopen()
     }
 
+    /// Closes properly and opens again under other options.
+    pub fn with_options(self, options: Options) -> Self {
+        self.close();
+        Self { options, ..self }.reopen()
+    }
+
     pub fn close(&self) {
         self.engine.stop_commits();
         self.flush();
@@ -68,6 +74,15 @@ impl Harness {
             Err(CommitError::NotWritten(error) | CommitError::Unknown(error)) => {
                 panic!("commit failed: {error}")
             }
+        }
+    }
+
+    /// A commit of entries of any kind.
+    pub fn commit_entries(&self, writes: &[(&[u8], Entry<'_>)], durability: Durability) -> Version {
+        let prepared = self.engine.prepare(writes.iter().copied()).unwrap();
+        match self.engine.commit(prepared, durability, |_| Ok::<(), Infallible>(())) {
+            Ok(version) => version,
+            Err(error) => panic!("commit failed: {error:?}"),
         }
     }
 
@@ -157,6 +172,45 @@ impl Harness {
         }
         all.reverse();
         all
+    }
+
+    /// Every read, of the newest version and of the held ones, and the structure, are as `history` says.
+    pub fn check(&self, history: &History, what: &str) {
+        let newest = self.engine.visible().load();
+        let keys: BTreeSet<&[u8]> = history.keys().map(|(key, _)| key.as_slice()).collect();
+        for at in self.held.borrow().iter().copied().chain([newest]) {
+            let expected = visible(history, at);
+            assert_same(&self.dump_at(at), &expected, &format!("{what}: forward at {at}"));
+            assert_same(&self.dump_backward(at), &expected, &format!("{what}: backward at {at}"));
+            let live: BTreeMap<_, _> = expected.into_iter().collect();
+            for key in &keys {
+                let same = self.get_at(key, at).as_ref() == live.get(*key);
+                assert!(same, "{what}: get of {} at {at}", key.escape_ascii());
+            }
+        }
+        let verified = self.engine.verify(&mut |_, _| {}).unwrap();
+        assert!(verified.is_clean(), "{what}: {:?}", verified.findings);
+    }
+
+    /// Steps until there is nothing left to do and checks after each; how many steps changed the tables.
+    pub fn settle_checked(&self, history: &History, what: &str) -> usize {
+        let mut changes = 0;
+        for number in 0..10_000 {
+            let step = self.step();
+            if step == Step::Idle {
+                return changes;
+            }
+            if matches!(step, Step::InstalledFlush | Step::InstalledCompaction) {
+                changes += 1;
+                self.check(history, &format!("{what}, step {number}"));
+            }
+        }
+        panic!("{what}: background work does not end");
+    }
+
+    /// How many tables each level holds, L0 first.
+    pub fn tables(&self) -> Vec<usize> {
+        self.engine.stats().levels.iter().map(|level| level.tables).collect()
     }
 
     pub fn verify(&self) {

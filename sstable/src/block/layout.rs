@@ -120,6 +120,18 @@ impl Layout {
         raw.get(self.heads_at..self.prefix_at).unwrap_or_default().as_chunks().0
     }
 
+    /// Fails unless every head is that of its entry: a search for a key that is there may end well with a wrong one, and
+    /// a search for its neighbour not.
+    pub(crate) fn verify_heads(&self, raw: &[u8]) -> Result<(), Malformed> {
+        for (number, stored) in self.heads(raw).iter().enumerate() {
+            let slot = self.slot(raw, number)?;
+            if u32::from_le_bytes(*stored) != head(raw.get(slot.suffix).unwrap_or_default()) {
+                return Err(malformed(self.heads_at + number * 4, "a head is not that of its entry"));
+            }
+        }
+        Ok(())
+    }
+
     /// The number of the first entry at or after `target`; [`Layout::count`] when all are before it.
     #[inline]
     pub(crate) fn lower_bound(&self, raw: &[u8], target: InternalKey<'_>) -> Result<usize, Malformed> {

@@ -13,6 +13,9 @@ use engine::{CommitError, Durability, Engine, Environment, Options, Pressure, Sc
 use super::{CommitFailure, Database, Failure, insert};
 use crate::history::{Held, State, Write};
 
+/// Tiny databases need a few hundred steps at most.
+const STEPS_MAX: usize = 20_000;
+
 #[derive(Debug)]
 pub(super) struct EngineDatabase {
     engine: Engine,
@@ -37,12 +40,15 @@ impl EngineDatabase {
 
     /// Steps until `is_done`, which background work must bring about.
     fn work_until(&self, is_done: impl Fn() -> Result<bool, Failure>) -> Result<(), Failure> {
-        while !is_done()? {
+        for _ in 0..STEPS_MAX {
+            if is_done()? {
+                return Ok(());
+            }
             if self.do_step()? == Step::Idle && !is_done()? {
                 return Err(Failure::Refused("background work is idle before it is done".to_owned()));
             }
         }
-        Ok(())
+        Err(Failure::Refused("background work does not end".to_owned()))
     }
 }
 
@@ -52,7 +58,7 @@ fn entry(write: &Write) -> Entry<'_> {
     Entry { expires_at, user_meta: write.user_meta, ..entry }
 }
 
-fn held(entry: &SharedEntry, value: Option<Bytes>) -> Result<Held, Failure> {
+pub(crate) fn held(entry: &SharedEntry, value: Option<Bytes>) -> Result<Held, Failure> {
     let value = value.ok_or_else(|| Failure::Refused("a live entry has no value".to_owned()))?;
     let (version, entry) = (entry.version.0, entry.as_entry());
     let expires_at = entry.expires_at.map_or(0, |at| at.0);

@@ -13,6 +13,7 @@ use base::vfs::Vfs;
 use crate::finding::Finding;
 use crate::history::{Held, State, Write};
 
+pub(crate) use self::engine::held;
 pub use ::engine::Durability;
 
 /// Where the database lives in the file system under test.

@@ -106,7 +106,7 @@ impl Power {
             let disk = image.clone().into_mem();
             let copy = disk.snapshot();
             check(disk, &expected, case.seed ^ fingerprint).map_err(explained)?;
-            if fingerprint % SECOND_EVERY == 0 {
+            if fingerprint.is_multiple_of(SECOND_EVERY) {
                 second::cut_again(case, copy, &expected).map_err(explained)?;
             }
         }

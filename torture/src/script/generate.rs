@@ -34,34 +34,50 @@ impl Operation {
 
 /// Fills a database so that every kind of file is there: tables in two levels, a value segment, a memtable with both logs in
 /// use.
-fn filling() -> Vec<Operation> {
+#[must_use]
+pub fn filling() -> Script {
     let put = |key, len| Operation::Put { key, len, seconds: 0, durability: Durability::Buffered };
     let mut operations: Vec<Operation> = (0..8).map(|key| put(key, 40 + 90 * u16::from(key % 3))).collect();
     operations.push(Operation::Compact);
     operations.extend((4..12).map(|key| put(key, 30 + 300 * u16::from(key % 2))));
     operations.extend([Operation::Flush, put(3, 10), put(13, 500)]);
-    operations
+    Script(operations)
+}
+
+/// How many sequences of up to `longest` operations there are.
+#[must_use]
+pub fn short_count(longest: u32) -> u64 {
+    (1..=longest).map(|len| (ALPHABET.len() as u64).pow(len)).sum()
 }
 
 /// How many scripts [`enumerated`] knows for sequences of up to `longest` operations.
 #[must_use]
 pub fn enumerated_count(longest: u32) -> u64 {
-    (1..=longest).map(|len| (ALPHABET.len() as u64).pow(len)).sum::<u64>() * 4
+    short_count(longest) * 4
 }
 
 /// Script number `index`: every sequence of the alphabet, shortest first, on an empty and on a filled database, all commits
 /// buffered or all durable.
 #[must_use]
 pub fn enumerated(index: u64) -> Script {
-    let (mut sequence, variant) = (index / 4, index % 4);
+    let (sequence, variant) = (index / 4, index % 4);
     let durability = if variant & 1 == 0 { Durability::Sync } else { Durability::Buffered };
+    let mut script = if variant & 2 == 0 { Script::default() } else { filling() };
+    script.0.extend(short(sequence, durability).0);
+    script
+}
+
+/// Sequence number `index` of the alphabet, shortest first, all commits of one durability.
+#[must_use]
+pub fn short(index: u64, durability: Durability) -> Script {
+    let mut sequence = index;
     let letters = ALPHABET.len() as u64;
     let mut len = 1;
     while sequence >= letters.pow(len) {
         sequence -= letters.pow(len);
         len += 1;
     }
-    let mut operations = if variant & 2 == 0 { Vec::new() } else { filling() };
+    let mut operations = Vec::new();
     for _ in 0..len {
         let letter = ALPHABET.get((sequence % letters) as usize).copied();
         operations.extend(letter.map(|letter| letter.with_durability(durability)));

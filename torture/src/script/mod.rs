@@ -5,7 +5,7 @@ mod text;
 
 use engine::Durability;
 
-pub use generate::{ALPHABET, enumerated, enumerated_count, random};
+pub use generate::{ALPHABET, enumerated, enumerated_count, filling, random, short, short_count};
 
 /// The first second of every script's clock.
 pub const START_SECONDS: u64 = 1_000;

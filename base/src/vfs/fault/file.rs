@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::ledger::FileId;
 use super::{FaultKind, FaultVfs, Operation};
 use crate::checksum::seeded_hash;
-use crate::vfs::File;
+use crate::vfs::{File, Unsynced};
 use crate::{Error, Result};
 
 #[derive(Debug)]
@@ -16,11 +16,39 @@ pub(super) struct FaultFile {
     vfs: FaultVfs,
     inner: Arc<dyn File>,
     id: FileId,
+    opened: Arc<Opened>,
+}
+
+/// Keeps the space of a file taken, also after its name is gone.
+#[derive(Debug)]
+struct Opened {
+    vfs: FaultVfs,
+    id: FileId,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.vfs.shared.ledger.lock().closed(self.id);
+    }
+}
+
+/// A map is a way to reach the file, as a handle is.
+struct Mapped {
+    data: Bytes,
+    _opened: Arc<Opened>,
+}
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
 }
 
 impl FaultFile {
+    /// `id` counts as opened already.
     pub(super) fn new(vfs: FaultVfs, inner: Arc<dyn File>, id: FileId) -> Self {
-        Self { vfs, inner, id }
+        let opened = Arc::new(Opened { vfs: vfs.clone(), id });
+        Self { vfs, inner, id, opened }
     }
 
     fn enter(&self, operation: Operation) -> Result<Option<FaultKind>> {
@@ -41,15 +69,13 @@ impl FaultFile {
         }
     }
 
-    /// Grows the file by `change`, unless the disk is too small for `len`.
-    fn grow(&self, operation: Operation, len: u64, change: impl FnOnce() -> Result<()>) -> Result<()> {
-        let mut ledger = self.vfs.shared.ledger.lock();
-        if ledger.granted_len(self.id, len) < len {
-            return Err(self.no_space(operation));
+    /// Fails a sync: nothing that was written since the last one is durable, nor will be by a later one.
+    fn fail_sync(&self, kind: FaultKind) -> Error {
+        let content = if kind == FaultKind::SyncReverted { Unsynced::Reverted } else { Unsynced::Kept };
+        match self.inner.fail_sync(content) {
+            Ok(()) => kind.error(Operation::Sync, self.path()),
+            Err(error) => error,
         }
-        change()?;
-        ledger.grow_to(self.id, len);
-        Ok(())
     }
 }
 
@@ -81,13 +107,12 @@ impl File for FaultFile {
     fn write_all_at(&self, offset: u64, data: &[u8]) -> Result<()> {
         let torn = self.enter(Operation::Write)?;
         let wanted = if torn.is_some() { data.len() / 2 } else { data.len() };
-        let end = offset.saturating_add(wanted as u64);
         let mut ledger = self.vfs.shared.ledger.lock();
-        let granted = ledger.granted_len(self.id, end).saturating_sub(offset);
-        let written = usize::try_from(granted).unwrap_or(wanted).min(wanted);
+        let granted = ledger.granted(self.id, offset, wanted as u64);
+        let written = usize::try_from(granted).unwrap_or(wanted);
         if written > 0 || data.is_empty() {
             self.inner.write_all_at(offset, data.get(..written).unwrap_or_default())?;
-            ledger.grow_to(self.id, offset + written as u64);
+            ledger.take(self.id, offset, granted);
         }
         drop(ledger);
         match torn {
@@ -98,40 +123,49 @@ impl File for FaultFile {
     }
 
     fn sync(&self) -> Result<()> {
-        if self.enter(Operation::Sync)? == Some(FaultKind::SyncLost) {
-            self.vfs.shared.ledger.lock().lose_syncs_of(self.id);
-            return Err(FaultKind::SyncLost.error(Operation::Sync, self.path()));
+        let struck = self.enter(Operation::Sync)?;
+        let is_reported_now = self.vfs.shared.ledger.lock().take_late_report(self.id);
+        match struck {
+            Some(FaultKind::SyncLate) if !is_reported_now => {
+                self.vfs.shared.ledger.lock().report_late(self.id);
+                self.inner.fail_sync(Unsynced::Kept)
+            }
+            Some(kind) => Err(self.fail_sync(kind)),
+            None if is_reported_now => Err(self.fail_sync(FaultKind::SyncLate)),
+            None => self.inner.sync(),
         }
-        if self.vfs.shared.ledger.lock().loses_syncs_of(self.id) {
-            return Ok(());
-        }
-        self.inner.sync()
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
         self.enter(Operation::SetLen)?;
-        self.grow(Operation::SetLen, len, || self.inner.set_len(len))?;
-        self.vfs.shared.ledger.lock().set_length(self.id, len);
+        let mut ledger = self.vfs.shared.ledger.lock();
+        self.inner.set_len(len)?;
+        ledger.cut(self.id, len);
         Ok(())
     }
 
     fn allocate(&self, len: u64) -> Result<()> {
         self.enter(Operation::Allocate)?;
-        self.grow(Operation::Allocate, len, || self.inner.allocate(len))
+        let mut ledger = self.vfs.shared.ledger.lock();
+        if ledger.granted(self.id, 0, len) < len {
+            return Err(self.no_space(Operation::Allocate));
+        }
+        self.inner.allocate(len)?;
+        ledger.take(self.id, 0, len);
+        Ok(())
     }
 
     fn map(&self) -> Result<Bytes> {
-        match self.enter(Operation::Map)? {
-            Some(FaultKind::ShortRead) => {
-                let map = self.inner.map()?;
-                Ok(map.slice(..map.len() / 2))
-            }
+        let struck = self.enter(Operation::Map)?;
+        let data = self.inner.map()?;
+        match struck {
+            Some(FaultKind::ShortRead) => Ok(data.slice(..data.len() / 2)),
             Some(FaultKind::FlippedBit) => {
-                let mut copy = self.inner.map()?.to_vec();
+                let mut copy = data.to_vec();
                 self.flip(&mut copy);
                 Ok(Bytes::from(copy))
             }
-            _ => self.inner.map(),
+            _ => Ok(Bytes::from_owner(Mapped { data, _opened: Arc::clone(&self.opened) })),
         }
     }
 }

@@ -120,14 +120,15 @@ impl FaultVfs {
         *self.shared.hook.lock() = Some(Arc::new(hook));
     }
 
-    /// Limits the lengths of all files together to so many bytes; `None` lifts the limit. A write that does not fit
-    /// puts down what does, then fails with [`NoSpace`](crate::Error::NoSpace). The files of a directory are
-    /// counted from the first operation inside it.
+    /// Limits the disk to so many bytes, in blocks of 512; `None` lifts the limit. A write that does not fit puts down
+    /// what does, then fails with [`NoSpace`](crate::Error::NoSpace). A block is taken when it is allocated or first
+    /// written, and free again when the file is cut before it, or has neither a name nor a handle nor a map. The files
+    /// of a directory are counted from the first operation inside it.
     pub fn limit_bytes(&self, limit: Option<u64>) {
         self.shared.ledger.lock().set_limit(limit);
     }
 
-    /// The lengths of all files together, in bytes.
+    /// What all files together have taken of the disk, in bytes.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
         self.shared.ledger.lock().used_bytes()
@@ -150,7 +151,8 @@ impl FaultVfs {
                 kind @ (FaultKind::Io
                 | FaultKind::NoSpace
                 | FaultKind::NoPermission
-                | FaultKind::TooManyFiles),
+                | FaultKind::TooManyFiles
+                | FaultKind::Interrupted),
             ) => Err(kind.error(operation, path)),
             Some(FaultKind::Panic) => injected_panic(operation, path),
             other => Ok(other),
@@ -176,6 +178,7 @@ impl Vfs for FaultVfs {
         let mut ledger = self.shared.ledger.lock();
         let inner = self.inner().create(path)?;
         let id = ledger.created(path);
+        ledger.opened(id);
         Ok(Arc::new(FaultFile::new(self.clone(), inner, id)))
     }
 
@@ -184,6 +187,7 @@ impl Vfs for FaultVfs {
         let mut ledger = self.shared.ledger.lock();
         let inner = self.inner().open(path, access)?;
         let id = ledger.id(path);
+        ledger.opened(id);
         Ok(Arc::new(FaultFile::new(self.clone(), inner, id)))
     }
 
@@ -221,14 +225,19 @@ impl Vfs for FaultVfs {
     }
 
     fn sync_dir(&self, directory: &Path) -> Result<()> {
-        if self.enter(Operation::SyncDir, directory)? == Some(FaultKind::SyncLost) {
-            self.shared.ledger.lock().lose_syncs_of_directory(directory);
-            return Err(FaultKind::SyncLost.error(Operation::SyncDir, directory));
-        }
-        if self.shared.ledger.lock().loses_syncs_of_directory(directory) {
-            return Ok(());
-        }
-        self.inner().sync_dir(directory)
+        let struck = self.enter(Operation::SyncDir, directory)?;
+        let is_reported_now = self.shared.ledger.lock().take_late_report_of_directory(directory);
+        let failed = match struck {
+            Some(FaultKind::SyncLate) if !is_reported_now => {
+                self.shared.ledger.lock().report_late_of_directory(directory);
+                return self.inner().fail_sync_dir(directory);
+            }
+            Some(kind) => kind,
+            None if is_reported_now => FaultKind::SyncLate,
+            None => return self.inner().sync_dir(directory),
+        };
+        self.inner().fail_sync_dir(directory)?;
+        Err(failed.error(Operation::SyncDir, directory))
     }
 
     fn lock(&self, path: &Path, kind: LockKind) -> Result<Box<dyn FileLock>> {

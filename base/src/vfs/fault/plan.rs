@@ -160,6 +160,8 @@ pub enum FaultKind {
     NoPermission,
     /// The call fails with EMFILE and does nothing.
     TooManyFiles,
+    /// The call fails with EINTR and does nothing.
+    Interrupted,
     /// A write puts down half of its bytes, then fails with EIO.
     ShortWrite,
     /// A write puts down half of its bytes, then fails with ENOSPC.
@@ -168,34 +170,51 @@ pub enum FaultKind {
     ShortRead,
     /// A read or a map returns one bit flipped; the file itself is whole.
     FlippedBit,
-    /// A sync fails; what was written stays readable, and every later sync of the same file (or directory) pretends
-    /// to succeed without making anything durable, as Linux does once it has reported the error.
+    /// A sync fails; what was written stays readable and counts as clean, as on ext4 and XFS: later syncs succeed, and
+    /// make durable only what was written after the failure. A power cut may still have kept any of it.
     SyncLost,
+    /// A sync fails, and readers see from then on what was durable before, as on btrfs: what was written is gone, and later
+    /// syncs succeed. Needs a file system below that knows what is durable: [`SimVfs`](crate::vfs::SimVfs).
+    SyncReverted,
+    /// A sync succeeds without making anything durable, and the next sync of the same file (or directory) fails in its stead:
+    /// then, as before, the content is kept as with [`FaultKind::SyncLost`].
+    SyncLate,
     /// The call panics.
     Panic,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Io,
         Self::NoSpace,
         Self::NoPermission,
         Self::TooManyFiles,
+        Self::Interrupted,
         Self::ShortWrite,
         Self::TornNoSpace,
         Self::ShortRead,
         Self::FlippedBit,
         Self::SyncLost,
+        Self::SyncReverted,
+        Self::SyncLate,
         Self::Panic,
     ];
 
-    fn applies_to(self, operation: Operation) -> bool {
+    /// The operations that it can meet.
+    #[must_use]
+    pub const fn operations(self) -> Operations {
         match self {
-            Self::Io | Self::NoSpace | Self::NoPermission | Self::TooManyFiles | Self::Panic => true,
-            Self::ShortWrite | Self::TornNoSpace => operation == Operation::Write,
-            Self::ShortRead | Self::FlippedBit => Operations::READS.contains(operation),
-            Self::SyncLost => matches!(operation, Operation::Sync | Operation::SyncDir),
+            Self::Io
+            | Self::NoSpace
+            | Self::NoPermission
+            | Self::TooManyFiles
+            | Self::Interrupted
+            | Self::Panic => Operations::ALL,
+            Self::ShortWrite | Self::TornNoSpace => Operations::of(&[Operation::Write]),
+            Self::ShortRead | Self::FlippedBit => Operations::READS,
+            Self::SyncLost | Self::SyncLate => Operations::of(&[Operation::Sync, Operation::SyncDir]),
+            Self::SyncReverted => Operations::of(&[Operation::Sync]),
         }
     }
 
@@ -205,6 +224,7 @@ impl FaultKind {
             Self::NoSpace | Self::TornNoSpace => io::Error::from(io::ErrorKind::StorageFull),
             Self::NoPermission => io::Error::from(io::ErrorKind::PermissionDenied),
             Self::TooManyFiles => io::Error::other("injected: too many open files"),
+            Self::Interrupted => io::Error::from(io::ErrorKind::Interrupted),
             _ => io::Error::other("injected: input/output error"),
         };
         Error::io(operation.verb(), path, source)
@@ -314,7 +334,9 @@ impl Plan {
         }
         let mut struck = None;
         for armed in &mut self.armed {
-            if armed.fault.kind.applies_to(operation) && armed.fault.matching.matches(operation, path) {
+            if armed.fault.kind.operations().contains(operation)
+                && armed.fault.matching.matches(operation, path)
+            {
                 armed.seen += 1;
                 if struck.is_none() && armed.fault.strikes(armed.seen) {
                     struck = Some(armed.fault.kind);

@@ -25,6 +25,14 @@ pub(super) struct Event {
     /// The operation that did it, counted from 0.
     pub(super) op: usize,
     pub(super) change: Change,
+    /// A sync that failed has called it clean: no later one will write it, though it may be on disk.
+    is_lost: bool,
+}
+
+impl Event {
+    fn new(op: usize, change: Change) -> Self {
+        Self { op, change, is_lost: false }
+    }
 }
 
 /// What changed. A sector is the whole sector as it was after the write: an earlier unsynced write to the same sector
@@ -62,7 +70,7 @@ impl Inode {
         let end = start.saturating_add(data.len());
         if end > self.visible.len() {
             self.visible.resize(end, 0);
-            self.events.push(Event { op, change: Change::Grow(end) });
+            self.events.push(Event::new(op, Change::Grow(end)));
         }
         if let Some(place) = self.visible.get_mut(start..end) {
             place.copy_from_slice(data);
@@ -73,7 +81,7 @@ impl Inode {
                 Some(from) if first + SECTOR_BYTES <= end => data.slice(from..from + SECTOR_BYTES),
                 _ => self.visible_sector(first),
             };
-            self.events.push(Event { op, change: Change::Sector { index, data: sector } });
+            self.events.push(Event::new(op, Change::Sector { index, data: sector }));
         }
     }
 
@@ -89,7 +97,7 @@ impl Inode {
         let change = if len < self.visible.len() { Change::Cut(len) } else { Change::Grow(len) };
         if len != self.visible.len() {
             self.visible.resize(len, 0);
-            self.events.push(Event { op, change });
+            self.events.push(Event::new(op, change));
         }
     }
 
@@ -99,21 +107,62 @@ impl Inode {
         }
     }
 
-    /// All that happened becomes durable.
+    /// All that happened becomes durable, but for content that an earlier, failed sync has lost.
     pub(super) fn sync(&mut self) {
         if self.events.is_empty() {
             return;
         }
         let durable = Arc::make_mut(&mut self.durable).data_mut();
         let mut len = durable.len();
+        let mut lost: Vec<Event> = Vec::new();
         for event in self.events.drain(..) {
-            event.change.apply(durable, &mut len);
+            event.change.supersede(&mut lost);
+            if event.is_lost && matches!(event.change, Change::Sector { .. }) {
+                lost.push(event);
+            } else {
+                event.change.apply(durable, &mut len);
+            }
         }
         durable.resize(len, 0);
+        self.events = lost;
+    }
+
+    /// A sync fails and calls all content clean. Lengths are not lost: the next sync makes them durable.
+    pub(super) fn lose(&mut self) {
+        for event in &mut self.events {
+            event.is_lost = true;
+        }
+    }
+
+    /// A sync fails and takes back all that is not durable.
+    pub(super) fn revert(&mut self) {
+        self.events.clear();
+        self.visible = self.durable.as_slice().to_vec();
     }
 }
 
 impl Change {
+    /// Takes out of earlier changes what nobody can see after this one.
+    fn supersede(&self, earlier: &mut Vec<Event>) {
+        match self {
+            Self::Sector { index: written, .. } => earlier
+                .retain(|event| !matches!(event.change, Self::Sector { index, .. } if index == *written)),
+            Self::Cut(to) => {
+                earlier.retain_mut(|event| match &mut event.change {
+                    Self::Sector { index, data } => {
+                        let kept = to.saturating_sub(*index * SECTOR_BYTES).min(SECTOR_BYTES);
+                        let mut sector = data.slice(..kept).to_vec();
+                        sector.resize(SECTOR_BYTES, 0);
+                        *data = Bytes::from(sector);
+                        kept > 0
+                    }
+                    Self::Grow(_) | Self::Cut(_) => true,
+                });
+            }
+            Self::Grow(_) => {}
+        }
+    }
+
     /// Carries the change out on `data`, which may be longer or shorter than the file meanwhile: `len` is its length.
     pub(super) fn apply(&self, data: &mut Vec<u8>, len: &mut usize) {
         match self {

@@ -44,7 +44,7 @@ use parking_lot::Mutex;
 use self::inode::InodeId;
 use self::recording::Op;
 use self::state::State;
-use super::{Access, File, FileLock, LockKind, MemVfs, Vfs};
+use super::{Access, File, FileLock, LockKind, MemVfs, Unsynced, Vfs};
 use crate::Result;
 
 pub use self::images::{Image, ImageBudget, Images};
@@ -210,6 +210,11 @@ impl Vfs for SimVfs {
     fn fill_random(&self, out: &mut [u8]) -> Result<()> {
         self.shared.visible.fill_random(out)
     }
+
+    fn fail_sync_dir(&self, directory: &Path) -> Result<()> {
+        self.shared.log.lock().ops.push(Op::FailSyncDir { directory: directory.into() });
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -262,5 +267,17 @@ impl File for SimFile {
     /// What the file holds now: later writes do not show in it.
     fn map(&self) -> Result<Bytes> {
         self.inner.map()
+    }
+
+    fn fail_sync(&self, content: Unsynced) -> Result<()> {
+        let mut log = self.vfs.shared.log.lock();
+        if content == Unsynced::Reverted {
+            let recording = Recording::new(Arc::clone(&log.initial), log.ops.clone());
+            let durable = recording.durable_content(self.inode);
+            self.inner.set_len(0)?;
+            self.inner.write_all_at(0, &durable)?;
+        }
+        log.ops.push(Op::FailSync { inode: self.inode, content });
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use super::SimVfs;
 use super::images::{Image, ImageBudget, Images, Pending};
 use super::inode::InodeId;
 use super::state::{CrashProfile, State};
+use crate::vfs::Unsynced;
 
 /// One recorded operation. Reads leave nothing behind and are not recorded.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub(super) enum Op {
     Allocate { inode: InodeId, len: u64 },
     Sync { inode: InodeId },
     SyncDir { directory: Arc<Path> },
+    FailSync { inode: InodeId, content: Unsynced },
+    FailSyncDir { directory: Arc<Path> },
     CreateDir { directory: Arc<Path> },
     Note(u64),
 }
@@ -86,9 +89,16 @@ impl Recording {
         let newest = k.checked_sub(1).and_then(|at| self.ops.get(at).map(|op| (at, op)));
         let new_only = match newest {
             // After these, all that is possible was possible before, or they change what is durable at once.
-            Some((_, Op::Sync { .. } | Op::SyncDir { .. } | Op::CreateDir { .. } | Op::Note(_))) | None => {
-                None
-            }
+            Some((
+                _,
+                Op::Sync { .. }
+                | Op::SyncDir { .. }
+                | Op::FailSync { .. }
+                | Op::FailSyncDir { .. }
+                | Op::CreateDir { .. }
+                | Op::Note(_),
+            ))
+            | None => None,
             Some((at, _)) => budget.only_new.then_some(at),
         };
         Images::new(Pending::new_for(self.state(k, profile), profile), budget, new_only)
@@ -123,6 +133,13 @@ impl Recording {
             Op::Allocate { inode, len } => format!("allocate {len} bytes for {}", path(*inode)),
             Op::Sync { inode } => format!("sync {}", path(*inode)),
             Op::SyncDir { directory } => format!("sync directory {}", directory.display()),
+            Op::FailSync { inode, content: Unsynced::Kept } => {
+                format!("sync {}, which fails: content counts as clean", path(*inode))
+            }
+            Op::FailSync { inode, content: Unsynced::Reverted } => {
+                format!("sync {}, which fails: content is reverted", path(*inode))
+            }
+            Op::FailSyncDir { directory } => format!("sync directory {}, which fails", directory.display()),
             Op::CreateDir { directory } => format!("create directory {}", directory.display()),
             Op::Note(mark) => format!("note {mark}"),
         };
@@ -141,6 +158,12 @@ impl Recording {
         };
         let path = self.ops.iter().take(at).rev().find_map(named).or_else(at_first);
         path.map_or_else(|| "a file without a name".to_owned(), |path| path.display().to_string())
+    }
+
+    /// What of a file is durable after everything.
+    pub(super) fn durable_content(&self, inode: InodeId) -> Vec<u8> {
+        let state = self.state(self.len(), CrashProfile::Strict);
+        state.files.get(&inode).map(|file| file.durable.as_slice().to_vec()).unwrap_or_default()
     }
 
     /// The disk after `k`, continuing from the last question when that was earlier and of the same profile.

@@ -5,6 +5,9 @@
 //! - Syncing a directory makes the names inside it durable: created, renamed and removed ones. Until then each
 //!   such change is kept or lost on its own. A rename is atomic; one whose old name is not there, because its
 //!   creation was lost, does nothing. One between two directories is durable when both are synced.
+//! - After a failed sync of a file its content so far is pending for ever, each sector until it is written again, and a
+//!   later sync makes the rest durable; or it is reverted to what was durable. After a failed sync of a directory the same
+//!   holds for each name, until it changes again.
 //! - Until the file is synced each sector is what it was at the last sync or after any write since. Lengths keep their
 //!   order among themselves. What a length adds without content reads as zeros, garbage, or as a removed file.
 //!
@@ -17,7 +20,7 @@ use std::sync::Arc;
 
 use super::inode::{Inode, InodeId};
 use super::recording::Op;
-use crate::vfs::{MemVfs, parent};
+use crate::vfs::{MemVfs, Unsynced, parent};
 
 /// What the file system promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +42,8 @@ pub(super) struct NameChange {
     pub(super) inode: InodeId,
     /// The directories still to be synced.
     waits_for: Vec<PathBuf>,
+    /// A sync that failed has called it clean: no later one will write it, though it may be on disk.
+    is_lost: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +60,15 @@ impl NameChangeKind {
             Self::Create(path) | Self::Rename(_, path) | Self::Remove(path) => path,
         }
     }
+
+    /// True when both change the same name.
+    fn meets(&self, other: &Self) -> bool {
+        let names = |kind: &Self| match kind {
+            Self::Create(path) | Self::Remove(path) => [Arc::clone(path), Arc::clone(path)],
+            Self::Rename(from, to) => [Arc::clone(from), Arc::clone(to)],
+        };
+        names(self).iter().any(|name| names(other).contains(name))
+    }
 }
 
 impl NameChange {
@@ -66,7 +80,11 @@ impl NameChange {
             }
             NameChangeKind::Rename(_, to) => vec![parent(to).to_path_buf()],
         };
-        Self { op, kind, inode, waits_for }
+        Self { op, kind, inode, waits_for, is_lost: false }
+    }
+
+    fn waits_for(&self, directory: &Path) -> bool {
+        self.waits_for.iter().any(|waiting| waiting == directory)
     }
 
     /// Carries the change out, unless what it changes is not there.
@@ -150,6 +168,12 @@ impl State {
                 }
             }
             Op::SyncDir { directory } => self.sync_directory(directory, profile),
+            Op::FailSync { inode, content: Unsynced::Kept } => self.change_file(*inode, Inode::lose),
+            Op::FailSync { inode, content: Unsynced::Reverted } => self.change_file(*inode, Inode::revert),
+            Op::FailSyncDir { directory } => {
+                let waiting = self.pending_names.iter_mut().filter(|change| change.waits_for(directory));
+                waiting.for_each(|change| change.is_lost = true);
+            }
             Op::CreateDir { directory } => {
                 let directories = Arc::make_mut(&mut self.directories);
                 directories.extend(directory.ancestors().map(Path::to_path_buf));
@@ -172,7 +196,7 @@ impl State {
     fn sync_directory(&mut self, directory: &Path, profile: CrashProfile) {
         match profile {
             CrashProfile::Strict => {
-                for change in &mut self.pending_names {
+                for change in self.pending_names.iter_mut().filter(|change| !change.is_lost) {
                     change.waits_for.retain(|waiting| waiting != directory);
                 }
                 let settled: Vec<NameChange> =
@@ -180,8 +204,8 @@ impl State {
                 self.settle(settled);
             }
             CrashProfile::Ext4Like => {
-                let concerns =
-                    |change: &NameChange| change.waits_for.iter().any(|waiting| waiting == directory);
+                // Names keep their order, so that a later sync makes good what a failed one has left undone.
+                let concerns = |change: &NameChange| change.waits_for(directory);
                 self.settle_through(self.pending_names.iter().rposition(concerns));
             }
         }
@@ -207,6 +231,11 @@ impl State {
         }
         for change in settled {
             change.apply(&mut self.names);
+            // What was lost of the same names before is overwritten.
+            self.pending_names.retain(|pending| {
+                let is_over = pending.is_lost && pending.op < change.op && pending.kind.meets(&change.kind);
+                !is_over
+            });
         }
         let mut reachable: BTreeSet<InodeId> = self.names.values().copied().collect();
         reachable.extend(self.pending_names.iter().map(|change| change.inode));

@@ -1,0 +1,111 @@
+//! A failure at file operation k, for every k: every kind of failure, once, for a while, and for ever; and a disk that is full
+//! at every 512 bytes.
+//!
+//! Demanded: no panic but the injected one, no hang; what is acknowledged is there afterwards and what is refused is not, in
+//! order and whole; reads are right or fail; an error appears only where something was injected; after a failed sync not even
+//! a power cut takes what is acknowledged as durable; without the failure the database opens again and works.
+
+mod believer;
+mod injection;
+mod start;
+
+use crate::campaign::{Campaign, Case, Size};
+use crate::database::{DatabaseKind, Durability};
+use crate::finding::{Checked, Finding};
+use crate::script::{Script, random, short, short_count};
+
+use self::believer::Believer;
+use self::injection::Injection;
+use self::start::Start;
+
+/// How long the random scripts are.
+const RANDOM_LEN: usize = 50;
+/// Short scripts come on both databases, empty and filled, and with both durabilities.
+const VARIANTS: u64 = 8;
+
+/// The campaign.
+#[derive(Debug, Default)]
+pub struct Faults;
+
+/// How long the short scripts are, and how many random ones there are.
+fn extent(size: Size) -> (u32, u64) {
+    match size {
+        Size::Ci => (1, 2),
+        Size::Full => (2, 20),
+        Size::Timed => (2, u64::MAX / 2),
+    }
+}
+
+impl Campaign for Faults {
+    fn name(&self) -> &'static str {
+        "faults"
+    }
+
+    fn about(&self) -> &'static str {
+        "a failure at file operation k, for every k, and a disk full at every 512 bytes"
+    }
+
+    fn cases(&self, size: Size) -> Option<u64> {
+        let (longest, random) = extent(size);
+        Some(short_count(longest) * VARIANTS + random)
+    }
+
+    fn run(&self, case: &mut Case<'_>) -> Checked {
+        let (start, script) = choose(case)?;
+        let clean = attempt(&start, &script, None)?;
+        for (number, injection) in Injection::all(&clean).into_iter().enumerate() {
+            // For a random script in the gate a part of its many failures will do.
+            if case.size == Size::Ci && script.0.len() > 3 && number % 20 != case.index as usize % 20 {
+                continue;
+            }
+            let place = |finding: Finding| finding.at(format!("{start}, {injection}"));
+            let run = attempt(&start, &script, Some(injection)).map_err(place)?;
+            case.counters.count("faults");
+            case.counters.add("struck", u64::from(run.struck));
+            case.counters.add("halts", u64::from(run.has_halted));
+            case.counters.add("cuts", run.cuts);
+        }
+        case.counters.count("scripts");
+        Ok(())
+    }
+}
+
+/// What one run came to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    /// File operations, by which failures are counted.
+    operations: injection::Operations,
+    /// The failure met an operation.
+    struck: bool,
+    /// Writing stopped.
+    has_halted: bool,
+    /// Directories after a power cut that were opened.
+    cuts: u64,
+}
+
+/// Short scripts first, then random ones.
+fn choose(case: &mut Case<'_>) -> Checked<(Start, Script)> {
+    let (longest, _) = extent(case.size);
+    let (number, variant) = (case.index / VARIANTS, case.index % VARIANTS);
+    let kind = DatabaseKind::ALL[(variant & 1) as usize];
+    let start = if variant & 2 == 0 { Start::empty(kind) } else { Start::filled(kind)? };
+    let durability = if variant & 4 == 0 { Durability::Sync } else { Durability::Buffered };
+    let seed = case.seed;
+    let script = case.script(|| {
+        if number < short_count(longest) {
+            short(number, durability)
+        } else {
+            random(&mut fastrand::Rng::with_seed(seed), RANDOM_LEN)
+        }
+    });
+    Ok((start, script))
+}
+
+/// Runs the script with the failure, then checks what is left without it.
+fn attempt(start: &Start, script: &Script, injection: Option<Injection>) -> Checked<Run> {
+    let mut believer = Believer::begin(start, injection)?;
+    for operation in &script.0 {
+        believer.operation(*operation).map_err(|finding| finding.at(format!("`{operation}`")))?;
+    }
+    believer.end()
+}
