@@ -64,12 +64,16 @@ pub(crate) fn open(directory: &Path, options: Options, environment: Environment)
     let started = Instant::now();
     options.validate()?;
     let vfs = &environment.vfs;
-    if vfs.exists(directory)? {
-        check_directory(directory, &vfs.list(directory)?)?;
-    } else {
+    let lock_path = directory.join(LOCK);
+    if !vfs.exists(directory)? {
         vfs.create_dir_all(directory)?;
+    } else if !vfs.exists(&lock_path)? {
+        // What is not ours gets no LOCK either.
+        check_directory(directory, &vfs.list(directory)?)?;
     }
-    let lock = vfs.lock(&directory.join(LOCK), LockKind::Exclusive)?;
+    let lock = vfs.lock(&lock_path, LockKind::Exclusive)?;
+    // Not before: a list that is read while another process replaces its MANIFEST may lack that name.
+    check_directory(directory, &vfs.list(directory)?)?;
     let created = !vfs.exists(&directory.join(manifest::FILE_NAME))?;
     let (found, structure) = if created {
         create(vfs, directory)?
@@ -95,16 +99,16 @@ pub(crate) fn open_read_only(directory: &Path, options: Options, environment: En
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(Error::io("open", directory, missing));
     }
-    check_directory(directory, &vfs.list(directory)?)?;
-    if seeded::is(Bug::WriteInReadOnlyOpen) {
-        vfs.create_dir_all(&directory.join("cache"))?;
-    }
     // Skipped where the lock file cannot be opened, on a read-only medium say.
     let lock = match vfs.lock(&directory.join(LOCK), LockKind::Shared) {
         Ok(lock) => Some(lock),
         Err(error @ Error::Locked { .. }) => return Err(error),
         Err(_) => None,
     };
+    check_directory(directory, &vfs.list(directory)?)?;
+    if seeded::is(Bug::WriteInReadOnlyOpen) {
+        vfs.create_dir_all(&directory.join("cache"))?;
+    }
     if !vfs.exists(&directory.join(manifest::FILE_NAME))? {
         return Err(not_a_database(directory, "there is no MANIFEST in it"));
     }

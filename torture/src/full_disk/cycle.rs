@@ -1,5 +1,6 @@
 //! One database on a small disk: filled until nothing more fits, read, given space, used, emptied; again and again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +90,7 @@ impl<'a> Cycles<'a> {
         self.use_again().map_err(|finding| finding.at("written when there was space again"))?;
         let kept = if self.random.bool() { 0 } else { self.state.len() / 10 };
         self.empty(kept).map_err(|finding| finding.at("emptied"))?;
+        self.nothing_left_over()?;
         if self.random.u8(..4) == 0 {
             self.db.close()?;
             self.db = self.options().open(&self.disk.directory)?;
@@ -106,6 +108,30 @@ impl<'a> Cycles<'a> {
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(false)
+    }
+
+    /// What was given up for want of space is gone: there are no more files than the database knows, once it is idle.
+    fn nothing_left_over(&mut self) -> Checked {
+        let mut left_over = String::new();
+        for _ in 0..TRIES {
+            self.db.step()?;
+            let stats = self.db.stats();
+            let files = self.disk.files()?;
+            let count = |extension: &str| files.matches(extension).count();
+            let tables: usize = stats.levels.iter().map(|level| level.tables).sum();
+            // One generation may be open ahead.
+            let generations = stats.memtables + 1;
+            if count(".sst ") == tables
+                && count(".wal ") <= generations
+                && count(".vlog ") <= stats.segments.len() + generations
+            {
+                return Ok(());
+            }
+            let segments = stats.segments.len();
+            left_over = format!("{tables} tables, {segments} segments, {generations} generations in {files}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(Finding::new(format!("files are left over: {left_over}")))
     }
 
     fn options(&mut self) -> Options {
@@ -200,7 +226,9 @@ impl<'a> Cycles<'a> {
             let at = self.random.usize(..self.state.len().max(1));
             let Some(key) = self.state.keys().nth(at).cloned() else { return Ok(()) };
             match self.db.delete(&key) {
-                Ok(_) => drop(self.state.remove(&key)),
+                Ok(_) => {
+                    self.state.remove(&key);
+                }
                 Err(error) => {
                     self.no_space(error)?;
                     self.met.refused += 1;
@@ -261,14 +289,14 @@ impl<'a> Cycles<'a> {
     /// Deletes all but `kept` keys and gives the space back.
     fn empty(&mut self, kept: usize) -> Checked {
         while self.state.len() > kept {
-            let gone: Vec<_> =
+            let gone: BTreeSet<_> =
                 self.state.keys().take(DELETED_AT_ONCE.min(self.state.len() - kept)).cloned().collect();
             self.eventually("a deletion", |db| {
                 let mut txn = db.begin_write()?;
                 gone.iter().try_for_each(|key| txn.delete(key))?;
                 txn.commit()
             })?;
-            gone.iter().for_each(|key| drop(self.state.remove(key)));
+            self.state.retain(|key, _| !gone.contains(key));
         }
         self.eventually("a compaction", Db::compact)
     }

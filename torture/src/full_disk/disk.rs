@@ -74,8 +74,12 @@ impl Disk {
     pub(super) fn files(&self) -> Checked<String> {
         let mut files = Vec::new();
         for name in self.vfs.list(&self.directory)? {
-            let bytes = self.vfs.open(&self.directory.join(&name), Access::Read)?.len()?;
-            files.push(format!("{name} {bytes}"));
+            match self.vfs.open(&self.directory.join(&name), Access::Read) {
+                Ok(file) => files.push(format!("{name} {}", file.len()?)),
+                // Background work has removed it meanwhile.
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         files.sort();
         Ok(files.join(", "))

@@ -68,6 +68,7 @@ impl Campaign for Kill {
         case.counters.add("acknowledged", counts.acknowledged);
         case.counters.add("transactions", counts.acknowledged + counts.unacknowledged_kept + counts.refused);
         case.counters.add("kept unacknowledged", counts.unacknowledged_kept);
+        case.counters.add("torn in the log", counts.torn);
         case.counters.add("refused at close", counts.refused);
         case.counters.add("opens by workers", counts.reopened);
         Ok(())

@@ -64,10 +64,10 @@ pub(super) fn check(line: &str) -> Checked<bool> {
         unquoted.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
     let has = |word: &&str| words.contains(word);
     let is_harmless = match name {
-        "open" | "openat" => has(&"O_RDONLY") && !WRITING_FLAGS.iter().any(|flag| has(&flag)),
+        "open" | "openat" => has(&"O_RDONLY") && !WRITING_FLAGS.iter().any(has),
         "mmap" => !(has(&"MAP_SHARED") || has(&"MAP_SHARED_VALIDATE")) || !has(&"PROT_WRITE"),
         "flock" => (has(&"LOCK_SH") || has(&"LOCK_UN")) && !has(&"LOCK_EX"),
-        "fcntl" => DESCRIPTOR_COMMANDS.iter().any(|command| has(&command)),
+        "fcntl" => DESCRIPTOR_COMMANDS.iter().any(has),
         "ioctl" => has(&"TCGETS") || has(&"TIOCGWINSZ"),
         // Standard output and standard error.
         "write" | "writev" => ["1", "2"].contains(words.first().unwrap_or(&"")),
