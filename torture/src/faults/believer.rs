@@ -139,7 +139,7 @@ impl Believer {
             // Nothing can be said of what it shows: closed again until the next attempt.
             return self.kill();
         };
-        let commits = self.certain.max(self.seen)..=self.history.commits();
+        let commits = self.least()..=self.history.commits();
         self.certain =
             self.history.prefix(&found, self.now, commits).map_err(|finding| finding.at("open"))?;
         self.seen = self.certain;
@@ -265,6 +265,13 @@ impl Believer {
         Ok(())
     }
 
+    /// So many commits must be there after reopening. A failed sync that takes back what was written takes with it what only the
+    /// cache held: buffered commits too.
+    fn least(&self) -> usize {
+        let has_reverted = self.injection.is_some_and(Injection::is_reverting) && self.disk.fired() > 0;
+        if has_reverted { self.durable } else { self.certain.max(self.seen) }
+    }
+
     /// Ends the run, and checks what is left without the failure.
     pub(super) fn end(mut self) -> Checked<Run> {
         if let Some(found) = self.dump()? {
@@ -280,7 +287,7 @@ impl Believer {
         self.go_on_without_reopening()?;
         self.kill()?;
         let cuts = self.check_cuts()?;
-        self.check_reopened(self.base.vfs(), self.certain.max(self.seen))?;
+        self.check_reopened(self.base.vfs(), self.least())?;
         Ok(Run { operations, struck, has_halted: self.has_halted, cuts })
     }
 
