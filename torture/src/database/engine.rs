@@ -8,7 +8,7 @@ use base::clock::{Clock, ManualClock};
 use base::vfs::Vfs;
 use base::{Entry, KeyBounds, Retention, SharedEntry, UnixSeconds, Version};
 use bytes::Bytes;
-use engine::{CommitError, Durability, Engine, Environment, Options, Pressure, ScanOptions, Step};
+use engine::{CommitError, Durability, Engine, Environment, Pressure, ScanOptions, Step};
 
 use super::{CommitFailure, Database, Failure, insert};
 use crate::history::{Held, State, Write};
@@ -29,7 +29,7 @@ impl EngineDatabase {
         clock: &Arc<ManualClock>,
     ) -> Result<Self, Failure> {
         let environment = Environment { vfs: Arc::clone(vfs), clock: Arc::<ManualClock>::clone(clock) };
-        let engine = Engine::open(directory, Options::tiny(), environment)?;
+        let engine = Engine::open(directory, super::options(), environment)?;
         Ok(Self { engine, clock: Arc::clone(clock) })
     }
 

@@ -20,7 +20,8 @@ impl FacadeDatabase {
         vfs: &Arc<dyn Vfs>,
         clock: &Arc<ManualClock>,
     ) -> Result<Self, Failure> {
-        let options = Options::tiny().with_vfs(Arc::clone(vfs)).with_clock(Arc::<ManualClock>::clone(clock));
+        let options = Options::tiny().with_engine_options(super::options());
+        let options = options.with_vfs(Arc::clone(vfs)).with_clock(Arc::<ManualClock>::clone(clock));
         Ok(Self(options.open(directory)?))
     }
 }

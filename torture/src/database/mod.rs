@@ -15,6 +15,13 @@ use crate::history::{Held, State, Write};
 
 pub(crate) use self::engine::held;
 pub use ::engine::Durability;
+use ::engine::Options;
+
+/// Tiny limits, and memtables that a few commits fill: a script of some dozens of operations must see several of them, with
+/// commits between the steps of a flush, which an operation that flushes does not have.
+fn options() -> Options {
+    Options { memtable_bytes: 1 << 10, ..Options::tiny() }
+}
 
 /// Where the database lives in the file system under test.
 pub const DIRECTORY: &str = "/db";

@@ -64,6 +64,8 @@ pub(super) struct Believer {
     history: History,
     /// So many commits must be there; those behind have an unknown outcome.
     certain: usize,
+    /// So many have been read, whatever their outcome: they must be there too, for somebody may have acted on them.
+    seen: usize,
     /// So many must be there after a power cut.
     durable: usize,
     injection: Option<Injection>,
@@ -89,6 +91,7 @@ impl Believer {
             database: None,
             history: History::starting_from(State::clone(&start.state)),
             certain: 0,
+            seen: 0,
             durable: 0,
             injection,
             most_bytes: 0,
@@ -136,9 +139,10 @@ impl Believer {
             // Nothing can be said of what it shows: closed again until the next attempt.
             return self.kill();
         };
-        let commits = self.certain..=self.history.commits();
+        let commits = self.least()..=self.history.commits();
         self.certain =
             self.history.prefix(&found, self.now, commits).map_err(|finding| finding.at("open"))?;
+        self.seen = self.certain;
         self.history.truncate(self.certain);
         self.durable = self.certain;
         Ok(())
@@ -244,20 +248,28 @@ impl Believer {
     }
 
     /// Reads may fail, but may not lie. Commits of unknown outcome may be visible or not.
-    fn check_gets(&self) -> Checked {
+    fn check_gets(&mut self) -> Checked {
         let Some(database) = &self.database else { return Ok(()) };
         for key in (0..3).map(key_name) {
             let outcome = self.guarded(|| database.get(&key))?;
             let Some(found) = self.excused(outcome)? else { continue };
             let found: State = found.map(|held| (key.clone(), held)).into_iter().collect();
-            let is_right = (self.certain..=self.history.commits()).any(|commits| {
+            let state = (self.certain..=self.history.commits()).find(|&commits| {
                 let expected = self.history.state(commits).get_key_value(&key);
                 let expected = expected.map(|(key, held)| (key.clone(), held.clone())).into_iter().collect();
                 difference(&expected, &found, self.now).is_none()
             });
-            demand(is_right, || format!("get of {} is wrong: {found:?}", key.escape_ascii()))?;
+            let wrong = || Finding::new(format!("get of {} is wrong: {found:?}", key.escape_ascii()));
+            self.seen = self.seen.max(state.ok_or_else(wrong)?);
         }
         Ok(())
+    }
+
+    /// So many commits must be there after reopening. A failed sync that takes back what was written takes with it what only the
+    /// cache held: buffered commits too.
+    fn least(&self) -> usize {
+        let has_reverted = self.injection.is_some_and(Injection::is_reverting) && self.disk.fired() > 0;
+        if has_reverted { self.durable } else { self.certain.max(self.seen) }
     }
 
     /// Ends the run, and checks what is left without the failure.
@@ -275,7 +287,7 @@ impl Believer {
         self.go_on_without_reopening()?;
         self.kill()?;
         let cuts = self.check_cuts()?;
-        self.check_reopened(self.base.vfs(), self.certain)?;
+        self.check_reopened(self.base.vfs(), self.least())?;
         Ok(Run { operations, struck, has_halted: self.has_halted, cuts })
     }
 

@@ -96,6 +96,11 @@ impl Injection {
         matches!(self, Self::Fault { kind: FaultKind::SyncLost | FaultKind::SyncReverted, .. })
     }
 
+    /// A sync that fails takes back what was not synced.
+    pub(super) fn is_reverting(self) -> bool {
+        matches!(self, Self::Fault { kind: FaultKind::SyncReverted, .. })
+    }
+
     pub(super) fn is_full_disk(self) -> bool {
         matches!(self, Self::Full { .. })
     }

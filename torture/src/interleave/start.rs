@@ -36,6 +36,8 @@ pub(super) enum Start {
     TwoCompactions,
     /// Versions in three levels, all to be rewritten.
     Levels,
+    /// A compaction in two parts, with a tombstone in the second one, over a table that begins in the first one's range.
+    Parts,
 }
 
 /// Something that brings a start about.
@@ -65,7 +67,7 @@ pub(super) struct Prepared {
 }
 
 impl Start {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Memtable,
         Self::Frozen,
         Self::LevelZero,
@@ -76,6 +78,7 @@ impl Start {
         Self::Held,
         Self::TwoCompactions,
         Self::Levels,
+        Self::Parts,
     ];
 
     /// The former life, and the beginning of the present one.
@@ -139,6 +142,20 @@ impl Start {
                 ],
                 &[Spare, RequestCompaction],
             ),
+            Self::Parts => (
+                &[
+                    Do(PutLargeA),
+                    Do(PutSmallB),
+                    Fill,
+                    Flush,
+                    Settle,
+                    Do(PutSmallA),
+                    Flush,
+                    Do(DeleteB),
+                    Flush,
+                ],
+                &[Spare],
+            ),
         }
     }
 
@@ -180,6 +197,7 @@ impl fmt::Display for Start {
             Self::Held => "held snapshots",
             Self::TwoCompactions => "two compactions",
             Self::Levels => "three levels",
+            Self::Parts => "two parts",
         })
     }
 }

@@ -211,7 +211,7 @@ impl Family {
     }
 
     fn stride(&self, size: Size) -> u64 {
-        if size == Size::Ci { self.sort.stride() } else { 1 }
+        if size == Size::Full { 1 } else { self.sort.stride() }
     }
 
     /// How many of it are taken, at least.

@@ -68,7 +68,9 @@ impl Prepared {
     /// Does the damage of this number, if it is taken, and counts what came of it.
     fn damage(&self, case: &mut Case<'_>, number: u64) -> Checked {
         let Some((family, in_family)) = self.catalogue.find(number) else { return Ok(()) };
-        if !family.takes(in_family, case.size, case.seed.wrapping_sub(case.index)) {
+        // Where time ends it, every round takes another sample.
+        let round = case.index / self.cases();
+        if !family.takes(in_family, case.size, case.seed.wrapping_sub(case.index) ^ round << 32) {
             return Ok(());
         }
         let Some(reference) = self.references.get(family.reference) else { return Ok(()) };
@@ -104,8 +106,8 @@ impl Campaign for Rot {
         "every bit flipped, every length, sectors lost and misplaced, files lost, swapped and rolled back"
     }
 
-    fn cases(&self, _size: Size) -> Option<u64> {
-        Some(self.prepared().map_or(1, Prepared::cases))
+    fn cases(&self, size: Size) -> Option<u64> {
+        (size != Size::Timed).then(|| self.prepared().map_or(1, Prepared::cases))
     }
 
     fn goals(&self, size: Size) -> Vec<Goal> {
