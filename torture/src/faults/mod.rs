@@ -54,8 +54,8 @@ impl Campaign for Faults {
         let (start, script) = choose(case)?;
         let clean = attempt(&start, &script, None)?;
         for (number, injection) in Injection::all(&clean).into_iter().enumerate() {
-            // For a random script a part of its many failures will do, but for a release.
-            if case.size != Size::Full && script.0.len() > 3 && number % 20 != case.index as usize % 20 {
+            let part = part(case.size, &script);
+            if number as u64 % part != case.index % part {
                 continue;
             }
             let place = |finding: Finding| finding.at(format!("{start}, {injection}"));
@@ -67,6 +67,16 @@ impl Campaign for Faults {
         }
         case.counters.count("scripts");
         Ok(())
+    }
+}
+
+/// One of so many failures will do, but for a release; which ones differs from script to script.
+fn part(size: Size, script: &Script) -> u64 {
+    match (size, script.0.len() > 3) {
+        (Size::Full, _) | (Size::Timed, false) => 1,
+        (Size::Ci, false) => 4,
+        (Size::Timed, true) => 20,
+        (Size::Ci, true) => 60,
     }
 }
 
