@@ -175,6 +175,10 @@ fn main() -> ExitCode {
         bar.finish_and_clear();
         if arguments.json {
             println!("{}", report::json(&summary, plan.seed));
+        } else {
+            // The table comes at the end, which can be hours away.
+            let (found, seconds) = (summary.findings.len(), summary.elapsed.as_secs_f64());
+            eprintln!("{}: {found} findings, {seconds:.1} s", summary.campaign);
         }
         summaries.push(summary);
     }

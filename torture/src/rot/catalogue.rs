@@ -114,11 +114,11 @@ impl Sort {
         }
     }
 
-    /// One of so many is in the slice for every change.
+    /// One of so many is in the slice for every change; mapped and positional take different ones.
     fn stride(self) -> u64 {
         match self {
-            Self::Flips => 32,
-            Self::Truncations => 16,
+            Self::Flips => 64,
+            Self::Truncations => 32,
             Self::ReplacedInside => 8,
             Self::Zeroed | Self::Garbage | Self::ReplacedAcross => 4,
             _ => 1,
@@ -205,6 +205,11 @@ impl Family {
         self.sort.damage(reference, number as usize, seed)
     }
 
+    /// Differs from database to database, and between mapped and positional.
+    fn way(&self) -> u64 {
+        (self.reference as u64) << 32 | u64::from(self.access == TableAccess::Mapped) << 40
+    }
+
     fn stride(&self, size: Size) -> u64 {
         if size == Size::Full { 1 } else { self.sort.stride() }
     }
@@ -217,7 +222,8 @@ impl Family {
     /// Whether the damage of this number is taken: of each so many in a row one, which depends on `seed`.
     pub(super) fn takes(&self, number: u64, size: Size, seed: u64) -> bool {
         let stride = self.stride(size);
-        let mut random = fastrand::Rng::with_seed(seed ^ (number / stride).wrapping_mul(0x9E37_79B9));
+        let mut random =
+            fastrand::Rng::with_seed(seed ^ self.way() ^ (number / stride).wrapping_mul(0x9E37_79B9));
         stride == 1 || random.u64(..stride) == number % stride
     }
 }

@@ -1,9 +1,9 @@
-//! Rot: every bit, length, sector and file of two small databases is damaged, one damage at a time; then everything is read.
+//! Rot: every bit, length, sector and file of three small databases is damaged, one damage at a time; then everything is read.
 //!
-//! The databases hold every kind of file; one was closed in good order, one was killed with commits in its logs. Demanded of
+//! The databases hold every kind of file; one was closed in good order, two were killed with commits in their logs. Demanded of
 //! each damage: it is detected when the database is opened, which then changes nothing, and only damage of what opening must
 //! read may be; or it is detected by the reads that it hits and by `verify`, while all other reads are right; or it is
-//! harmless: every read is right, and `verify` has nothing to say. In the logs of the killed database, behind the last commit
+//! harmless: every read is right, and `verify` has nothing to say. In the logs of a killed database, behind the last commit
 //! that is known to be durable, it may also look like a write that was never finished: then what is found is a shorter
 //! prefix of the commits that holds all durable ones. Never a wrong value, a missing one, a panic, a hang.
 //!
@@ -45,7 +45,7 @@ pub struct Rot {
 
 #[derive(Debug)]
 struct Prepared {
-    references: [Reference; 2],
+    references: [Reference; 3],
     catalogue: Catalogue,
 }
 
@@ -86,9 +86,9 @@ impl Prepared {
             |finding: Finding| finding.at(format!("{}, {:?}", damage.describe(reference), family.access));
         // Chosen by a hash, so that neither follows the bits of a byte.
         let choice = fastrand::Rng::with_seed(seed).u64(..);
-        let outcome = catching(|| judge.read_write(choice % WORK_EVERY == 0)).map_err(explained)?;
+        let outcome = catching(|| judge.read_write(choice.is_multiple_of(WORK_EVERY))).map_err(explained)?;
         case.counters.count(outcome.counter());
-        if (choice >> 32) % READ_ONLY_EVERY == 0 {
+        if (choice >> 32).is_multiple_of(READ_ONLY_EVERY) {
             let read_only = || judge.read_only().map_err(|finding| finding.at("opened for reading only"));
             catching(read_only).map_err(explained)?;
             case.counters.count("read only");

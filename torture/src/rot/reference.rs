@@ -22,6 +22,8 @@ const KEYS: u64 = 36;
 const PARTS: [usize; 4] = [70, 14, 24, 10];
 /// Commits behind the last durable one.
 const UNCONFIRMED: usize = 9;
+/// The longest value, in bytes; a value of more than 63 goes to the value log.
+const LONGEST: usize = 160;
 
 /// A database on disk, and what it holds.
 #[derive(Debug)]
@@ -54,12 +56,32 @@ pub(super) fn all_keys() -> impl Iterator<Item = Vec<u8>> {
     (0..KEYS + 2).map(key)
 }
 
-/// Closed, and killed.
+/// How a database is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Closed,
+    /// Killed with commits in both logs of its generations.
+    Killed,
+    /// Killed with commits in one log only: the other one cannot tell of them.
+    KilledSmall,
+}
+
+/// Closed, and killed twice.
 ///
 /// # Errors
 /// When the script does not run, or does not leave what the campaign is about.
-pub(super) fn references() -> Checked<[Reference; 2]> {
-    Ok([build("closed", true)?, build("killed", false)?])
+pub(super) fn references() -> Checked<[Reference; 3]> {
+    Ok([build(Ending::Closed)?, build(Ending::Killed)?, build(Ending::KilledSmall)?])
+}
+
+impl Ending {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Killed => "killed",
+            Self::KilledSmall => "killed, small values",
+        }
+    }
 }
 
 /// A database that is being made.
@@ -70,6 +92,8 @@ struct Builder {
     history: History,
     random: fastrand::Rng,
     seen: BTreeMap<PathBuf, Vec<Bytes>>,
+    /// The longest value from now on, in bytes.
+    longest: usize,
 }
 
 impl Builder {
@@ -79,7 +103,19 @@ impl Builder {
         let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
         let database = DatabaseKind::Engine.open(&vfs, &clock)?;
         let (history, random, seen) = (History::default(), fastrand::Rng::with_seed(7), BTreeMap::new());
-        Ok(Self { disk, clock, database, history, random, seen })
+        let mut builder = Self { disk, clock, database, history, random, seen, longest: LONGEST };
+        builder.look();
+        Ok(builder)
+    }
+
+    /// Closes the database and opens it again.
+    fn reopen(self) -> Checked<Self> {
+        self.database.close()?;
+        let vfs: Arc<dyn Vfs> = Arc::new(self.disk.clone());
+        let database = DatabaseKind::Engine.open(&vfs, &self.clock)?;
+        let mut builder = Self { database, ..self };
+        builder.look();
+        Ok(builder)
     }
 
     fn look(&mut self) {
@@ -98,8 +134,9 @@ impl Builder {
         let len = match random.u8(..10) {
             0 | 1 => return Write { key, value: None, expires_at: 0, user_meta: 0 },
             2..=5 => random.usize(1..50),
-            _ => random.usize(64..160),
+            _ => random.usize(64..LONGEST),
         };
+        let len = len.min(self.longest);
         let noise = random.usize(..=len);
         let value = (0..len).map(|at| if at < noise { random.u8(..) } else { b'=' }).collect();
         let expires_at = if random.u8(..8) == 0 { START_SECONDS + 1_000 } else { 0 };
@@ -128,27 +165,18 @@ impl Builder {
         }
         Ok(())
     }
-
-    fn close(self) -> Checked<(MemVfs, Arc<ManualClock>)> {
-        self.database.close()?;
-        Ok((self.disk, self.clock))
-    }
 }
 
-fn build(name: &'static str, is_closed: bool) -> Checked<Reference> {
+fn build(ending: Ending) -> Checked<Reference> {
     let [lower, upper, frozen, active] = PARTS;
     let buffered = |at: usize| if at % 5 == 4 { Durability::Sync } else { Durability::Buffered };
-    let mut first = Builder::new()?;
-    first.commits(lower, buffered)?;
-    first.settle()?;
-    first.database.compact()?;
-    first.settle()?;
+    let mut builder = Builder::new()?;
+    builder.commits(lower, buffered)?;
+    builder.settle()?;
+    builder.database.compact()?;
+    builder.settle()?;
     // A second life: the files get older versions from before it.
-    let (history, random, mut seen) = (first.history.clone(), first.random.clone(), first.seen.clone());
-    let (disk, clock) = first.close()?;
-    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
-    let database = DatabaseKind::Engine.open(&vfs, &clock)?;
-    let mut builder = Builder { disk, clock, database, history, random, seen: std::mem::take(&mut seen) };
+    let mut builder = builder.reopen()?;
     builder.commits(upper, buffered)?;
     builder.settle()?;
     builder.database.flush()?;
@@ -156,17 +184,19 @@ fn build(name: &'static str, is_closed: bool) -> Checked<Reference> {
     let flushed = builder.history.commits();
     // Enough to fill one generation, with no background work that would flush it.
     builder.commits(frozen, |_| Durability::Sync)?;
+    builder.longest = if ending == Ending::KilledSmall { LONGEST / 3 } else { LONGEST };
     builder.commits(active, |_| Durability::Sync)?;
     let durable = builder.history.commits();
     builder.commits(UNCONFIRMED, |_| Durability::Buffered)?;
-    let (history, seen) = (builder.history.clone(), builder.seen.clone());
-    let all = history.commits();
-    if is_closed {
-        let (disk, _) = builder.close()?;
-        return Reference::new(name, &disk, &seen, history, (all, all));
+    let Builder { disk, database, history, seen, .. } = builder;
+    if ending == Ending::Closed {
+        database.close()?;
+        let all = history.commits();
+        return Reference::new(ending.name(), &disk, &seen, history, (all, all));
     }
-    let killed = MemVfs::sharing(&builder.disk.share(), 0);
-    Reference::new(name, &killed, &seen, history, (flushed, durable))
+    // What the end of the process leaves is what it has written so far.
+    let killed = MemVfs::sharing(&disk.share(), 0);
+    Reference::new(ending.name(), &killed, &seen, history, (flushed, durable))
 }
 
 impl Reference {
