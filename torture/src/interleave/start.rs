@@ -58,6 +58,19 @@ pub(super) enum Setup {
     RequestCompaction,
 }
 
+/// The former life of [`Start::Parts`].
+const PARTS: &[Setup] = &[
+    Setup::Do(UserOperation::PutLargeA),
+    Setup::Do(UserOperation::PutSmallB),
+    Setup::Fill,
+    Setup::Flush,
+    Setup::Settle,
+    Setup::Do(UserOperation::PutSmallA),
+    Setup::Flush,
+    Setup::Do(UserOperation::DeleteB),
+    Setup::Flush,
+];
+
 /// A former life: files, and what they hold.
 #[derive(Debug)]
 pub(super) struct Prepared {
@@ -142,20 +155,7 @@ impl Start {
                 ],
                 &[Spare, RequestCompaction],
             ),
-            Self::Parts => (
-                &[
-                    Do(PutLargeA),
-                    Do(PutSmallB),
-                    Fill,
-                    Flush,
-                    Settle,
-                    Do(PutSmallA),
-                    Flush,
-                    Do(DeleteB),
-                    Flush,
-                ],
-                &[Spare],
-            ),
+            Self::Parts => (PARTS, &[Spare]),
         }
     }
 
