@@ -84,9 +84,9 @@ impl Prepared {
             |finding: Finding| finding.at(format!("{}, {:?}", damage.describe(reference), family.access));
         // Chosen by a hash, so that neither follows the bits of a byte.
         let choice = fastrand::Rng::with_seed(seed).u64(..);
-        let outcome = catching(|| judge.read_write(choice % WORK_EVERY == 0)).map_err(explained)?;
+        let outcome = catching(|| judge.read_write(choice.is_multiple_of(WORK_EVERY))).map_err(explained)?;
         case.counters.count(outcome.counter());
-        if (choice >> 32) % READ_ONLY_EVERY == 0 {
+        if (choice >> 32).is_multiple_of(READ_ONLY_EVERY) {
             let read_only = || judge.read_only().map_err(|finding| finding.at("opened for reading only"));
             catching(read_only).map_err(explained)?;
             case.counters.count("read only");

@@ -25,12 +25,15 @@ pub(super) struct Scanned {
     pub(super) error: Option<Error>,
 }
 
+/// What a key held, if it could be read.
+pub(super) type Got = Result<Option<Held>, Error>;
+
 /// Everything that was read.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) forward: Scanned,
     pub(super) backward: Scanned,
-    pub(super) gets: Vec<(Vec<u8>, Result<Option<Held>, Error>)>,
+    pub(super) gets: Vec<(Vec<u8>, Got)>,
     pub(super) verified: Result<Vec<Error>, Error>,
 }
 
