@@ -3,7 +3,7 @@
 //! Method: every manifest that a small run ever had, and every one of its prefixes, is put under the directory that each
 //! later moment left; what opens must hold everything.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step fails the test")]
 
 mod common;
 

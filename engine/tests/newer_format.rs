@@ -2,7 +2,7 @@
 //! database in turn says that it is of the next format version. What opening must read refuses it, with nothing changed; a
 //! table or a segment fails its reads, is reported by `verify`, and does not keep background work from ending.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step fails the test")]
 
 mod common;
 

@@ -25,7 +25,7 @@ pub(super) struct Scanned {
     pub(super) error: Option<Error>,
 }
 
-/// What a point read gave.
+/// What a key held, if it could be read.
 pub(super) type Got = Result<Option<Held>, Error>;
 
 /// Everything that was read.
@@ -33,7 +33,6 @@ pub(super) type Got = Result<Option<Held>, Error>;
 pub(super) struct Reading {
     pub(super) forward: Scanned,
     pub(super) backward: Scanned,
-    /// What each key gave.
     pub(super) gets: Vec<(Vec<u8>, Got)>,
     pub(super) verified: Result<Vec<Error>, Error>,
 }
