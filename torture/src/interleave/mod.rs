@@ -43,7 +43,7 @@ impl Campaign for Interleave {
         let schedules = |at_least| vec![Goal { counter: "schedules", at_least }];
         match size {
             Size::Ci => schedules(100_000),
-            Size::Full => schedules(5_000_000),
+            Size::Full => schedules(1_000_000),
             Size::Timed => Vec::new(),
         }
     }

@@ -26,9 +26,9 @@ const LONGEST: u32 = 3;
 /// Operations of a random script.
 const RANDOM_LEN: usize = 60;
 /// One image of so many has the power cut again while it is opened.
-const SECOND_EVERY: u64 = 60;
+const SECOND_EVERY: u64 = 120;
 /// One moment of so many is a death of the process, followed by a cut while the next one opens the database.
-const KILL_EVERY: u64 = 16;
+const KILL_EVERY: u64 = 40;
 
 /// The campaign.
 #[derive(Debug, Default)]
@@ -92,7 +92,7 @@ impl Power {
     /// Checks the images of a cut at one moment.
     fn cut(&self, case: &mut Case<'_>, recorded: &Recorded, moment: usize, profile: CrashProfile) -> Checked {
         let expected = recorded.after_cut(moment);
-        for image in recorded.recording.images(moment, profile, &budget(case.seed, moment)) {
+        for image in recorded.recording.images(moment, profile, &budget(case, moment)) {
             case.counters.count("images");
             let fingerprint = expected.fingerprint(image.hash());
             if !self.seen.lock().insert(fingerprint) {
@@ -136,6 +136,15 @@ fn chance(seed: u64, number: u64, every: u64) -> bool {
     fastrand::Rng::with_seed(seed.wrapping_mul(0x9E37_79B9).wrapping_add(number)).u64(..every) == 0
 }
 
-fn budget(seed: u64, moment: usize) -> ImageBudget {
-    ImageBudget { exhaustive_up_to: 16, at_most: 16, random: 8, seed: seed ^ moment as u64, only_new: false }
+/// How many images of a moment. There are many short scripts, and they have much in common.
+fn budget(case: &Case<'_>, moment: usize) -> ImageBudget {
+    let at_most = if case.ran.as_ref().is_some_and(|script| script.0.len() < RANDOM_LEN) { 6 } else { 16 };
+    let seed = case.seed ^ moment as u64;
+    ImageBudget {
+        exhaustive_up_to: at_most as u64,
+        at_most,
+        random: at_most as u32 / 2,
+        seed,
+        only_new: false,
+    }
 }

@@ -29,6 +29,7 @@ enum Sort {
     Garbage,
     ReplacedInside,
     ReplacedAcross,
+    Exchanges,
     Deletions,
     PairDeletions,
     Swaps,
@@ -37,7 +38,7 @@ enum Sort {
     Newer,
 }
 
-const SORTS: [Sort; 13] = [
+const SORTS: [Sort; 14] = [
     Sort::Flips,
     Sort::Truncations,
     Sort::Extensions,
@@ -45,6 +46,7 @@ const SORTS: [Sort; 13] = [
     Sort::Garbage,
     Sort::ReplacedInside,
     Sort::ReplacedAcross,
+    Sort::Exchanges,
     Sort::Deletions,
     Sort::PairDeletions,
     Sort::Swaps,
@@ -106,6 +108,7 @@ impl Sort {
             Self::Truncations => "truncations",
             Self::Extensions => "extensions",
             Self::Zeroed | Self::Garbage | Self::ReplacedInside | Self::ReplacedAcross => "sectors",
+            Self::Exchanges => "exchanges",
             Self::Deletions | Self::PairDeletions => "deletions",
             Self::Swaps => "swaps",
             Self::Rollbacks => "rollbacks",
@@ -135,6 +138,7 @@ impl Sort {
             Self::Zeroed | Self::Garbage => sum(&|file| sectors(reference, file)),
             Self::ReplacedInside => sum(&|file| sectors(reference, file).pow(2)),
             Self::ReplacedAcross => sum(&|file| sectors(reference, file) * OTHER_SECTORS),
+            Self::Exchanges => reference.twins.len(),
             Self::Deletions | Self::Newer => files,
             Self::PairDeletions => files * (files - 1) / 2,
             Self::Swaps => swaps(reference).len(),
@@ -178,6 +182,10 @@ impl Sort {
                 let from_sector = random.usize(..sectors(reference, from_file).max(1));
                 Damage::Replace { file, sector: at / OTHER_SECTORS, from_file, from_sector }
             }
+            Self::Exchanges => reference
+                .twins
+                .get(number)
+                .map_or(Damage::Truncate { file: 0, len: 0 }, |twins| Damage::Exchange(*twins)),
             Self::Deletions => Damage::Delete { file: number },
             Self::PairDeletions => {
                 let (one, other) = pair(reference.paths.len(), number);

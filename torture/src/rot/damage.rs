@@ -11,6 +11,7 @@ use crate::database::DIRECTORY;
 use crate::finding::Checked;
 
 use super::reference::Reference;
+use super::units::Twins;
 
 /// What a disk loses or misplaces at once, in bytes.
 pub(super) const SECTOR_BYTES: usize = 512;
@@ -29,6 +30,7 @@ pub(super) enum Damage {
     Zero { file: usize, sector: usize },
     Garbage { file: usize, sector: usize },
     Replace { file: usize, sector: usize, from_file: usize, from_sector: usize },
+    Exchange(Twins),
     Delete { file: usize },
     DeleteTwo { one: usize, other: usize },
     Swap { one: usize, other: usize },
@@ -96,6 +98,7 @@ impl Damage {
             | Self::Zero { file, .. }
             | Self::Garbage { file, .. }
             | Self::Replace { file, .. }
+            | Self::Exchange(Twins { file, .. })
             | Self::Delete { file }
             | Self::Newer { file } => file,
             Self::DeleteTwo { one, .. } | Self::Swap { one, .. } => one,
@@ -117,6 +120,11 @@ impl Damage {
             }
             Self::Zero { sector, .. } => sector_of(&mut content, sector).fill(0),
             Self::Garbage { sector, .. } => sector_of(&mut content, sector).fill_with(|| random.u8(..)),
+            Self::Exchange(Twins { places: (one, other), len, .. }) => {
+                for at in 0..len {
+                    content.swap(one + at, other + at);
+                }
+            }
             Self::Replace { sector, from_file, from_sector, .. } => {
                 let mut source = reference.file(from_file)?.1.to_vec();
                 let source = sector_of(&mut source, from_sector);
@@ -203,6 +211,9 @@ impl fmt::Display for Described<'_> {
             Damage::Replace { file, sector, from_file, from_sector } => {
                 let (file, from) = (name(file), name(from_file));
                 write!(f, "sector {sector} of {file} replaced by sector {from_sector} of {from}")
+            }
+            Damage::Exchange(Twins { file, places: (one, other), len }) => {
+                write!(f, "{len} bytes at {one} and at {other} of {} exchanged", name(file))
             }
             Damage::Delete { file } => write!(f, "{} deleted", name(file)),
             Damage::DeleteTwo { one, other } => write!(f, "{} and {} deleted", name(one), name(other)),

@@ -16,6 +16,7 @@ mod evidence;
 mod judge;
 mod reading;
 mod reference;
+mod units;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

@@ -15,6 +15,7 @@ use crate::history::{Held, History, Write};
 use crate::script::START_SECONDS;
 
 use super::evidence::{highest_mark, highest_number};
+use super::units::{Twins, twins};
 
 /// How many keys there are.
 const KEYS: u64 = 36;
@@ -35,6 +36,8 @@ pub(super) struct Reference {
     pub(super) paths: Vec<PathBuf>,
     /// What the files of these numbers in `paths` held earlier.
     pub(super) versions: Vec<(usize, Bytes)>,
+    /// Units of tables that may change places.
+    pub(super) twins: Vec<Twins>,
     pub(super) history: History,
     /// Commits that are in tables.
     pub(super) flushed: usize,
@@ -209,6 +212,8 @@ impl Reference {
     ) -> Checked<Self> {
         let files = disk.share();
         let paths: Vec<PathBuf> = files.keys().cloned().collect();
+        let found = |(file, (path, content)): (usize, (&PathBuf, &Bytes))| twins(file, path, content);
+        let twins = files.iter().enumerate().flat_map(found).collect();
         let mut versions = Vec::new();
         for (at, path) in paths.iter().enumerate() {
             let now = files.get(path);
@@ -223,7 +228,7 @@ impl Reference {
         let logs = paths.iter().filter(is_log).cloned().collect();
         let live = history.last().iter().filter(|(_, held)| is_live(held));
         let live = live.map(|(key, held)| (key.clone(), held.clone())).collect();
-        let reference = Self { name, files, paths, versions, history, flushed, durable, logs, live };
+        let reference = Self { name, files, paths, versions, twins, history, flushed, durable, logs, live };
         reference.check()?;
         Ok(reference)
     }
@@ -238,6 +243,7 @@ impl Reference {
             demand(count(name) == 1, || format!("the {} database has no {name}", self.name))?;
         }
         demand(count(".sst") >= 2, || format!("the {} database has few tables", self.name))?;
+        demand(!self.twins.is_empty(), || format!("no unit of the {} database has a twin", self.name))?;
         demand(count(".vlog") > self.logs.len() / 2, || {
             format!("the {} database has no segment", self.name)
         })?;
