@@ -1,6 +1,7 @@
 //! A small engine on a memory file system, and a plain model of what it should hold.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step fails the test")]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
