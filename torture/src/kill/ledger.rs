@@ -262,8 +262,13 @@ mod tests {
         let (mut ledger, mut shown) = worked();
         shown.digest ^= 1;
         ledger.settle(&shown).unwrap_err();
+        // A commit torn in the log has used up its version; each thread can have had one.
         let (mut ledger, mut shown) = worked();
         shown.version += 1;
+        ledger.settle(&shown).unwrap();
+        assert_eq!(ledger.counts.torn, 1);
+        let (mut ledger, mut shown) = worked();
+        shown.version += THREADS_MAX as u64 + 1;
         ledger.settle(&shown).unwrap_err();
     }
 
