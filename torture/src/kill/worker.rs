@@ -84,6 +84,11 @@ impl Worker {
                     let digest = transaction.digest();
                     say(&Event::Done { thread, number, version: version.0, digest }.to_string());
                 }
+                // The threads share a small memory budget: nothing was written, and there is room when another one is done.
+                Err(error) if error.is_retryable() => {
+                    std::thread::yield_now();
+                    continue;
+                }
                 Err(kv::Error::Closed) => {
                     say(&Event::Refused { thread, number }.to_string());
                     return Ok(());
