@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kv::{Db, Durability, Options};
 
@@ -14,8 +14,11 @@ use crate::process::{Held, State, observe};
 const COMMITS_MAX: u32 = 50_000;
 /// Small commits that are tried when a larger one was refused.
 const AFTER_REFUSAL: usize = 10;
-/// How often something is tried for which there is space again: a background step may just have taken it for a moment.
-const TRIES: u32 = 100;
+/// How long something is tried for which there is space again: a compaction may just have taken it for as long as it runs, and
+/// the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long between two tries.
+const PAUSE: Duration = Duration::from_millis(1);
 /// What is deleted at once.
 const DELETED_AT_ONCE: usize = 200;
 
@@ -100,12 +103,13 @@ impl<'a> Cycles<'a> {
 
     /// Loads the ballast when background work has ended that may give space back.
     fn load_eventually(&mut self) -> Checked<bool> {
-        for _ in 0..TRIES {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
             self.db.step()?;
             if self.disk.load()? {
                 return Ok(true);
             }
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(PAUSE);
         }
         Ok(false)
     }
@@ -113,7 +117,8 @@ impl<'a> Cycles<'a> {
     /// What was given up for want of space is gone: there are no more files than the database knows, once it is idle.
     fn nothing_left_over(&mut self) -> Checked {
         let mut left_over = String::new();
-        for _ in 0..TRIES {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
             self.db.step()?;
             let stats = self.db.stats();
             let files = self.disk.files()?;
@@ -129,7 +134,7 @@ impl<'a> Cycles<'a> {
             }
             let segments = stats.segments.len();
             left_over = format!("{tables} tables, {segments} segments, {generations} generations in {files}");
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(PAUSE);
         }
         Err(Finding::new(format!("files are left over: {left_over}")))
     }
@@ -266,16 +271,18 @@ impl<'a> Cycles<'a> {
 
     /// Does `work` until there is space for it.
     fn eventually<T>(&mut self, what: &str, work: impl Fn(&Db) -> kv::Result<T>) -> Checked<T> {
-        for _ in 0..TRIES {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
             match work(&self.db) {
                 Ok(done) => return Ok(done),
                 Err(error) => self.no_space(error)?,
             }
             self.met.retries += 1;
             self.db.step().map(drop).or_else(|error| self.no_space(error))?;
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(PAUSE);
         }
-        Err(Finding::new(format!("{what}: refused {TRIES} times although there is space")))
+        let stats = self.db.stats();
+        Err(Finding::new(format!("{what}: refused for {PATIENCE:?} although there is space: {stats:?}")))
     }
 
     fn use_again(&mut self) -> Checked {
