@@ -55,6 +55,8 @@ pub(super) struct Met {
     pub(super) retries: u64,
     /// Reopens on a full disk that worked.
     pub(super) reopened: u64,
+    /// Databases that had less space than a compaction of all their tables may take, and could not be emptied.
+    pub(super) cramped: u64,
 }
 
 /// A database that is used, and what must be in it.
@@ -78,7 +80,9 @@ impl<'a> Cycles<'a> {
     /// One cycle, from a disk with room to a disk with room.
     pub(super) fn run(&mut self) -> Checked {
         if !self.disk.load()? {
-            self.empty(0).map_err(|finding| finding.at("emptied"))?;
+            if !self.empty(0).map_err(|finding| finding.at("emptied"))? {
+                return self.start_anew();
+            }
             let fits = self.load_eventually()?;
             let files = self.disk.files()?;
             demand(fits, || format!("an empty database does not give its space back: {files}"))?;
@@ -90,15 +94,37 @@ impl<'a> Cycles<'a> {
             self.reopen_full().map_err(|finding| finding.at("reopened while the disk is full"))?;
         }
         self.disk.unload()?;
-        self.use_again().map_err(|finding| finding.at("written when there was space again"))?;
+        let is_written =
+            self.use_again().map_err(|finding| finding.at("written when there was space again"))?;
         let kept = if self.random.bool() { 0 } else { self.state.len() / 10 };
-        self.empty(kept).map_err(|finding| finding.at("emptied"))?;
+        if !is_written || !self.empty(kept).map_err(|finding| finding.at("emptied"))? {
+            return self.start_anew();
+        }
         self.nothing_left_over()?;
         if self.random.u8(..4) == 0 {
             self.db.close()?;
             self.db = self.options().open(&self.disk.directory)?;
         }
         self.check(&self.db.clone()).map_err(|finding| finding.at("at the end of a cycle"))
+    }
+
+    /// Nothing is lost in a database that has too little space; but only a larger disk would help it.
+    fn start_anew(&mut self) -> Checked {
+        self.met.cramped += 1;
+        self.check(&self.db.clone()).map_err(|finding| finding.at("cramped"))?;
+        self.db.close().or_else(|error| self.no_space(error))?;
+        for name in self.disk.vfs.list(&self.disk.directory)? {
+            self.disk.vfs.remove(&self.disk.directory.join(name))?;
+        }
+        self.state.clear();
+        self.db = self.options().open(&self.disk.directory)?;
+        Ok(())
+    }
+
+    /// True when the space that was given back is less than a compaction of all tables may take.
+    fn is_cramped(&self) -> bool {
+        let tables: u64 = self.db.stats().levels.iter().map(|level| level.bytes).sum();
+        tables > self.scale.ballast_bytes()
     }
 
     /// Loads the ballast when background work has ended that may give space back.
@@ -269,43 +295,50 @@ impl<'a> Cycles<'a> {
         self.check(&self.db.clone())
     }
 
-    /// Does `work` until there is space for it.
-    fn eventually<T>(&mut self, what: &str, work: impl Fn(&Db) -> kv::Result<T>) -> Checked<T> {
+    /// Does `work` until there is space for it; `None` when there is too little to expect it.
+    fn eventually<T>(&mut self, what: &str, work: impl Fn(&Db) -> kv::Result<T>) -> Checked<Option<T>> {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
             match work(&self.db) {
-                Ok(done) => return Ok(done),
+                Ok(done) => return Ok(Some(done)),
                 Err(error) => self.no_space(error)?,
             }
             self.met.retries += 1;
             self.db.step().map(drop).or_else(|error| self.no_space(error))?;
             std::thread::sleep(PAUSE);
         }
+        if self.is_cramped() {
+            return Ok(None);
+        }
         let stats = self.db.stats();
         Err(Finding::new(format!("{what}: refused for {PATIENCE:?} although there is space: {stats:?}")))
     }
 
-    fn use_again(&mut self) -> Checked {
+    /// Writes a key; false when there is too little space.
+    fn use_again(&mut self) -> Checked<bool> {
         let key = b"written again".to_vec();
         let value = self.value(true);
-        let version = self.eventually("a commit", |db| db.set(&key, &value))?;
+        let Some(version) = self.eventually("a commit", |db| db.set(&key, &value))? else { return Ok(false) };
         self.state.insert(key, Held::new(version.0, &value));
-        Ok(())
+        Ok(true)
     }
 
-    /// Deletes all but `kept` keys and gives the space back.
-    fn empty(&mut self, kept: usize) -> Checked {
+    /// Deletes all but `kept` keys and gives the space back; false when there is too little space for that.
+    fn empty(&mut self, kept: usize) -> Checked<bool> {
         while self.state.len() > kept {
             let gone: BTreeSet<_> =
                 self.state.keys().take(DELETED_AT_ONCE.min(self.state.len() - kept)).cloned().collect();
-            self.eventually("a deletion", |db| {
+            let deleted = self.eventually("a deletion", |db| {
                 let mut txn = db.begin_write()?;
                 gone.iter().try_for_each(|key| txn.delete(key))?;
                 txn.commit()
             })?;
+            if deleted.is_none() {
+                return Ok(false);
+            }
             self.state.retain(|key, _| !gone.contains(key));
         }
-        self.eventually("a compaction", Db::compact)
+        Ok(self.eventually("a compaction", Db::compact)?.is_some())
     }
 }
 

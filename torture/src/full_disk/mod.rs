@@ -70,6 +70,7 @@ fn count(case: &mut Case<'_>, met: Met) {
     case.counters.add("opens refused after a clean close", met.opens_refused);
     case.counters.add("opens on a full disk", met.reopened);
     case.counters.add("retries", met.retries);
+    case.counters.add("cramped", met.cramped);
 }
 
 fn scale(seed: u64) -> Scale {
@@ -114,8 +115,8 @@ impl Worker {
         say(READY);
         let disk = Disk::real(&self.directory, scale(self.seed).ballast_bytes());
         run(&disk, self.seed, |met| {
-            let Met { refused, opens_refused, retries, reopened } = met;
-            say(&format!("{refused} {opens_refused} {retries} {reopened}"));
+            let Met { refused, opens_refused, retries, reopened, cramped } = met;
+            say(&format!("{refused} {opens_refused} {retries} {reopened} {cramped}"));
         })
     }
 }
@@ -123,11 +124,12 @@ impl Worker {
 fn read(line: &str) -> Checked<Met> {
     let numbers: Result<Vec<u64>, _> = line.split(' ').map(str::parse).collect();
     match numbers.as_deref() {
-        Ok([refused, opens_refused, retries, reopened]) => Ok(Met {
+        Ok([refused, opens_refused, retries, reopened, cramped]) => Ok(Met {
             refused: *refused,
             opens_refused: *opens_refused,
             retries: *retries,
             reopened: *reopened,
+            cramped: *cramped,
         }),
         _ => Err(Finding::new(format!("a worker said {line:?}"))),
     }
