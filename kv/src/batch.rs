@@ -64,7 +64,7 @@ impl WriteBatch {
         let (key, value) = (key.as_ref(), value.as_ref());
         check_value(value)?;
         self.room_for(key, value.len())?;
-        self.writes.set(key, how.pending(value, self.handle.store().now()));
+        self.writes.set(key, &how.pending(value, || self.handle.store().now()));
         Ok(())
     }
 
@@ -80,11 +80,12 @@ impl WriteBatch {
     }
 
     fn room_for(&mut self, key: &[u8], value_len: usize) -> Result<()> {
-        let handle = Arc::clone(&self.handle);
-        handle.store().check_open()?;
+        self.handle.store().check_open()?;
         check_key(key)?;
         let cost = WriteSet::cost_bytes(key, &Pending::tombstone()).saturating_add(value_len);
-        if !self.writes.is_empty() && self.writes.byte_len() + cost > handle.store().settings().batch_bytes {
+        if !self.writes.is_empty()
+            && self.writes.byte_len() + cost > self.handle.store().settings().batch_bytes
+        {
             // The last commit makes these durable too, when it is to be durable.
             self.commit_part(Durability::Buffered)?;
             self.is_ahead = true;
@@ -119,7 +120,7 @@ impl WriteBatch {
 
     fn commit_part(&mut self, durability: Durability) -> Result<()> {
         let store = self.handle.store();
-        let writes = self.writes.iter().map(|(key, pending)| (&**key, pending.as_entry()));
+        let writes = self.writes.iter().map(|(key, pending)| (key, pending.as_entry()));
         store.commit_blind(writes, self.writes.written_keys(), durability)?;
         self.writes.clear();
         Ok(())

@@ -1,7 +1,5 @@
 //! From a set of writes to a commit: what can be done before the commit has a number is done first.
 
-use std::sync::Arc;
-
 use base::{Entry, Version};
 use engine::{CommitError, Durability};
 use txn::{Conflict, ReadSet, WrittenKeys};
@@ -26,14 +24,13 @@ impl Store {
     /// [`Error::Unknown`] when writing failed; [`Error::Closed`] or [`Error::Storage`] when nothing was written.
     pub(crate) fn commit<'a>(
         &self,
-        writes: impl Iterator<Item = (&'a [u8], Entry<'a>)>,
+        writes: impl Iterator<Item = (&'a [u8], Entry<'a>)> + Clone,
         keys: WrittenKeys,
         basis: &Basis<'_>,
         durability: Durability,
     ) -> Result<Result<Version, Conflict>> {
         self.check_open()?;
         let prepared = self.engine().prepare(writes)?;
-        let keys = Arc::new(keys);
         self.wait_for_room()?;
         let checked = match self.recent().check_before(basis.reads, basis.version) {
             Ok(checked) => checked,
@@ -58,14 +55,14 @@ impl Store {
         }
         let mut reserved = Reservation::new(self.budget());
         reserved.grow_to(key.len() + entry.value_len() as usize)?;
-        let keys = WrittenKeys::new([key]);
+        let keys = WrittenKeys::one(key);
         self.commit_blind(std::iter::once((key, entry)), keys, self.settings().durability)
     }
 
     /// Commits writes that depend on nothing that was read: they never conflict.
     pub(crate) fn commit_blind<'a>(
         &self,
-        writes: impl Iterator<Item = (&'a [u8], Entry<'a>)>,
+        writes: impl Iterator<Item = (&'a [u8], Entry<'a>)> + Clone,
         keys: WrittenKeys,
         durability: Durability,
     ) -> Result<Version> {

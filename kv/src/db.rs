@@ -138,7 +138,7 @@ impl Db {
         how: &SetOptions,
     ) -> Result<Version> {
         let store = self.handle.store();
-        store.commit_one(key.as_ref(), how.entry(value.as_ref(), store.now()))
+        store.commit_one(key.as_ref(), how.pending(value.as_ref(), || store.now()).as_entry())
     }
 
     /// Deletes `key`, whether or not it exists: a commit of its own.

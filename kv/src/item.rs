@@ -1,6 +1,6 @@
 //! One version of one key, its value not loaded yet.
 
-use base::{Entry, UnixSeconds, Version};
+use base::{Entry, SharedEntry, SharedPayload, UnixSeconds, Version};
 use bytes::Bytes;
 use engine::{Found, ScanItem};
 use txn::Pending;
@@ -21,11 +21,10 @@ enum Source {
         found: Found,
     },
     Scanned(ScanItem),
-    /// A write of the transaction that reads, which reads at `version`.
+    /// A write of the transaction that reads, at the version that it reads at.
     Own {
         key: Bytes,
-        pending: Pending,
-        version: Version,
+        entry: SharedEntry,
     },
 }
 
@@ -38,8 +37,9 @@ impl Item {
         Self { source: Source::Scanned(item), has_value: true }
     }
 
-    pub(crate) fn own(key: Bytes, pending: Pending, version: Version) -> Self {
-        Self { source: Source::Own { key, pending, version }, has_value: true }
+    pub(crate) fn own(key: Bytes, pending: &Pending<'_>, version: Version) -> Self {
+        let entry = SharedEntry::new(version, pending.as_entry(), Bytes::copy_from_slice);
+        Self { source: Source::Own { key, entry }, has_value: true }
     }
 
     /// The same, for a scan that was asked for keys only.
@@ -51,7 +51,7 @@ impl Item {
         match &self.source {
             Source::Found { found, .. } => found.entry.as_entry(),
             Source::Scanned(item) => item.entry.as_entry(),
-            Source::Own { pending, .. } => pending.as_entry(),
+            Source::Own { entry, .. } => entry.as_entry(),
         }
     }
 
@@ -79,7 +79,10 @@ impl Item {
         let value = match &self.source {
             Source::Found { key, found } => found.value(key)?,
             Source::Scanned(item) => item.value()?,
-            Source::Own { pending, .. } => pending.value.clone(),
+            Source::Own { entry, .. } => match &entry.payload {
+                SharedPayload::Inline(value) => Some(value.clone()),
+                SharedPayload::Tombstone | SharedPayload::Separated(_) => None,
+            },
         };
         Ok(value.unwrap_or_default())
     }
@@ -96,7 +99,7 @@ impl Item {
         match &self.source {
             Source::Found { found, .. } => found.entry.version,
             Source::Scanned(item) => item.entry.version,
-            Source::Own { version, .. } => *version,
+            Source::Own { entry, .. } => entry.version,
         }
     }
 

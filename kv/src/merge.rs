@@ -57,7 +57,7 @@ impl Merged {
             }
             let Some((key, pending)) = own.take_first() else { return Ok(None) };
             if self.all_versions || pending.as_entry().is_live(self.time) {
-                return Ok(Some(Item::own(key, pending, self.version)));
+                return Ok(Some(Item::own(key, &pending, self.version)));
             }
         }
     }
@@ -84,7 +84,7 @@ impl Merged {
             }
             let Some((key, pending)) = own.take_last() else { return Ok(None) };
             if self.all_versions || pending.as_entry().is_live(self.time) {
-                return Ok(Some(Item::own(key, pending, self.version)));
+                return Ok(Some(Item::own(key, &pending, self.version)));
             }
         }
     }
@@ -110,23 +110,25 @@ impl OwnWrites {
         self.writes.range(self.start.as_ref().map(|key| &**key), self.end.as_ref().map(|key| &**key))
     }
 
-    fn first(&self) -> Option<(&Bytes, &Pending)> {
+    fn first(&self) -> Option<(&[u8], Pending<'_>)> {
         self.left().next()
     }
 
-    fn last(&self) -> Option<(&Bytes, &Pending)> {
+    fn last(&self) -> Option<(&[u8], Pending<'_>)> {
         self.left().next_back()
     }
 
-    fn take_first(&mut self) -> Option<(Bytes, Pending)> {
-        let (key, pending) = self.first().map(|(key, pending)| (key.clone(), pending.clone()))?;
+    fn take_first(&mut self) -> Option<(Bytes, Pending<'_>)> {
+        let key = Bytes::copy_from_slice(self.first()?.0);
         self.start = Bound::Excluded(key.clone());
+        let pending = self.writes.get(&key)?;
         Some((key, pending))
     }
 
-    fn take_last(&mut self) -> Option<(Bytes, Pending)> {
-        let (key, pending) = self.last().map(|(key, pending)| (key.clone(), pending.clone()))?;
+    fn take_last(&mut self) -> Option<(Bytes, Pending<'_>)> {
+        let key = Bytes::copy_from_slice(self.last()?.0);
         self.end = Bound::Excluded(key.clone());
+        let pending = self.writes.get(&key)?;
         Some((key, pending))
     }
 }

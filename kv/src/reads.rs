@@ -50,6 +50,7 @@ impl Visited {
 }
 
 impl Reads {
+    /// Nothing read yet.
     pub(crate) fn new(budget: &Arc<Budget>) -> Self {
         let reserved = Reservation::new(budget);
         let state = State { set: ReadSet::new(), visits: HashMap::new(), last_visit: 0, reserved };

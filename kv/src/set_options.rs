@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use base::{Entry, Payload, UnixSeconds};
-use bytes::Bytes;
+use base::UnixSeconds;
 use txn::Pending;
 
 /// How a value is written: when it expires, a byte of the user's own, whether it hides what was there before.
@@ -62,27 +61,16 @@ impl SetOptions {
         self
     }
 
-    fn expiry_from(&self, now: UnixSeconds) -> Option<UnixSeconds> {
-        self.expiry.map(|expiry| match expiry {
-            Expiry::After(span) => now.after(span),
+    /// The write of `value`. The clock is read only when that matters.
+    pub(crate) fn pending<'a>(&self, value: &'a [u8], now: impl FnOnce() -> UnixSeconds) -> Pending<'a> {
+        let expires_at = self.expiry.map(|expiry| match expiry {
+            Expiry::After(span) => now().after(span),
             Expiry::At(at) => at,
-        })
-    }
-
-    pub(crate) fn pending(&self, value: &[u8], now: UnixSeconds) -> Pending {
+        });
         Pending {
-            value: Some(Bytes::copy_from_slice(value)),
+            value: Some(value),
             user_meta: self.user_meta,
-            expires_at: self.expiry_from(now),
-            hides_older: self.hides_older,
-        }
-    }
-
-    pub(crate) fn entry<'a>(&self, value: &'a [u8], now: UnixSeconds) -> Entry<'a> {
-        Entry {
-            payload: Payload::Inline(value),
-            user_meta: self.user_meta,
-            expires_at: self.expiry_from(now),
+            expires_at,
             hides_older: self.hides_older,
         }
     }

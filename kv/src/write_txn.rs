@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::RangeBounds;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base::Version;
 use bytes::Bytes;
@@ -24,7 +24,8 @@ use crate::{Error, Item, Range, Result, Scan, SetOptions};
 pub struct WriteTxn {
     // First, so that it is let go before the handle, which may close the database.
     snapshot: Snapshot,
-    reads: Reads,
+    /// Made at the first read: many transactions only write.
+    reads: OnceLock<Reads>,
     /// Shared with the iterators that were made since the last write, which keep what they were made with.
     writes: Arc<WriteSet>,
     reserved: Reservation,
@@ -36,7 +37,7 @@ impl WriteTxn {
         let store = handle.store();
         Ok(Self {
             snapshot: store.begin_read_write()?,
-            reads: Reads::new(store.budget()),
+            reads: OnceLock::new(),
             writes: Arc::new(WriteSet::new()),
             reserved: Reservation::new(store.budget()),
             handle: Arc::clone(handle),
@@ -51,9 +52,9 @@ impl WriteTxn {
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
         let key = key.as_ref();
         match self.own(key) {
-            Some(pending) => Ok(pending.and_then(|pending| pending.value.clone())),
+            Some(pending) => Ok(pending.and_then(|pending| pending.value.map(Bytes::copy_from_slice))),
             None => {
-                self.reads.point(key)?;
+                self.reads().point(key)?;
                 self.handle.store().get(&self.snapshot, key)
             }
         }
@@ -67,13 +68,11 @@ impl WriteTxn {
         let key = key.as_ref();
         match self.own(key) {
             Some(pending) => {
-                let own = |pending: &Pending| {
-                    Item::own(Bytes::copy_from_slice(key), pending.clone(), self.version())
-                };
+                let own = |pending| Item::own(Bytes::copy_from_slice(key), &pending, self.version());
                 Ok(pending.map(own))
             }
             None => {
-                self.reads.point(key)?;
+                self.reads().point(key)?;
                 self.handle.store().item(&self.snapshot, key)
             }
         }
@@ -88,14 +87,18 @@ impl WriteTxn {
         match self.own(key) {
             Some(pending) => Ok(pending.is_some()),
             None => {
-                self.reads.point(key)?;
+                self.reads().point(key)?;
                 Ok(self.handle.store().find(&self.snapshot, key)?.is_some())
             }
         }
     }
 
+    fn reads(&self) -> &Reads {
+        self.reads.get_or_init(|| Reads::new(self.handle.store().budget()))
+    }
+
     /// What its own writes say of `key`: nothing, that it has no value, or its value.
-    fn own(&self, key: &[u8]) -> Option<Option<&Pending>> {
+    fn own(&self, key: &[u8]) -> Option<Option<Pending<'_>>> {
         let pending = self.writes.get(key)?;
         Some(Some(pending).filter(|pending| pending.as_entry().is_live(self.snapshot.time())))
     }
@@ -127,7 +130,7 @@ impl WriteTxn {
     /// A builder of iterations. They show the writes made before this call, and not those made after it; what they visit until the
     /// commit is checked at the commit.
     pub fn scan(&self) -> Scan {
-        Scan::new(&self.handle, &self.snapshot).of_transaction(&self.writes, &self.reads)
+        Scan::new(&self.handle, &self.snapshot).of_transaction(&self.writes, self.reads())
     }
 
     /// Writes `value` under `key`. Copies both.
@@ -152,8 +155,8 @@ impl WriteTxn {
         let (key, value) = (key.as_ref(), value.as_ref());
         check_value(value)?;
         self.room_for(key, value.len())?;
-        let pending = how.pending(value, self.handle.store().now());
-        Arc::make_mut(&mut self.writes).set(key, pending);
+        let pending = how.pending(value, || self.handle.store().now());
+        Arc::make_mut(&mut self.writes).set(key, &pending);
         Ok(())
     }
 
@@ -209,9 +212,9 @@ impl WriteTxn {
             // What one snapshot shows was true at that snapshot: there is nothing to check.
             return Ok(Ok(self.version()));
         }
-        let reads = self.reads.take();
+        let reads = self.reads.get().map(Reads::take).unwrap_or_default();
         let basis = Basis { reads: &reads, version: self.version() };
-        let writes = self.writes.iter().map(|(key, pending)| (&**key, pending.as_entry()));
+        let writes = self.writes.iter().map(|(key, pending)| (key, pending.as_entry()));
         store.commit(writes, self.writes.written_keys(), &basis, durability)
     }
 

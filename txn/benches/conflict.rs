@@ -43,7 +43,7 @@ fn history(commits: u64) -> RecentCommits {
 }
 
 fn write(recent: &RecentCommits, version: u64) {
-    let keys = Arc::new(WrittenKeys::new([format!("written{version:012}").as_bytes()]));
+    let keys = WrittenKeys::one(format!("written{version:012}").as_bytes());
     let nothing = ReadSet::new();
     if let Ok(checked) = recent.check_before(&nothing, Version::ZERO) {
         let _admitted = recent.admit(&nothing, &checked, Version(version), &keys);

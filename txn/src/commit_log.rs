@@ -1,7 +1,6 @@
 //! The recent commits in order. Lives behind a lock that is only ever held for a moment.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use base::Version;
 
@@ -16,7 +15,7 @@ const INDEXED_KEY_BYTES: usize = 32;
 #[derive(Clone, Debug)]
 pub(crate) struct Commit {
     pub(crate) version: Version,
-    pub(crate) keys: Arc<WrittenKeys>,
+    pub(crate) keys: WrittenKeys,
     /// How many keys all commits before it wrote, since the log was made.
     keys_before: u64,
 }
@@ -127,9 +126,9 @@ impl CommitLog {
     }
 
     /// Adds the newest commit.
-    pub(crate) fn push(&mut self, version: Version, keys: &Arc<WrittenKeys>) {
+    pub(crate) fn push(&mut self, version: Version, keys: &WrittenKeys) {
         debug_assert!(version > self.newest, "commit {version} comes after {}", self.newest);
-        let commit = Commit { version, keys: Arc::clone(keys), keys_before: self.key_count };
+        let commit = Commit { version, keys: keys.clone(), keys_before: self.key_count };
         self.key_count += keys.len() as u64;
         self.byte_len += commit.byte_len();
         self.newest = version;

@@ -23,10 +23,12 @@
 
 #![forbid(unsafe_code)]
 
+mod byte_arena;
 mod commit_log;
 mod conflict;
 mod fingerprint;
 mod fingerprint_index;
+mod key_order;
 mod key_ranges;
 mod read_set;
 mod recent_commits;

@@ -1,6 +1,6 @@
 //! What was written lately: a transaction may commit unless a later commit wrote what it has read.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::Version;
 use parking_lot::{Mutex, RwLock};
@@ -34,6 +34,8 @@ pub struct RecentCommits {
     log: Mutex<CommitLog>,
     index: RwLock<FingerprintIndex>,
     max_bytes: usize,
+    /// Set by the commit that makes a prune worth its while; a committer looks at it without the lock.
+    prune_due: AtomicBool,
 }
 
 impl RecentCommits {
@@ -45,6 +47,7 @@ impl RecentCommits {
             log: Mutex::new(CommitLog::new(last)),
             index: RwLock::new(FingerprintIndex::default()),
             max_bytes,
+            prune_due: AtomicBool::new(false),
         }
     }
 
@@ -91,7 +94,7 @@ impl RecentCommits {
         reads: &ReadSet,
         checked: &Checked,
         version: Version,
-        keys: &Arc<WrittenKeys>,
+        keys: &WrittenKeys,
     ) -> Result<(), Conflict> {
         let mut log = self.log.lock();
         if !reads.is_empty() {
@@ -101,6 +104,9 @@ impl RecentCommits {
         if !keys.is_empty() {
             log.push(version, keys);
             log.shrink_to(self.max_bytes);
+            if log.len() >= 2 * log.len_after_prune() + PRUNE_COMMITS {
+                self.prune_due.store(true, Ordering::Relaxed);
+            }
         }
         Ok(())
     }
@@ -115,14 +121,14 @@ impl RecentCommits {
     /// True when enough commits came since the last prune to make another worth its while.
     #[must_use]
     pub fn is_prune_due(&self) -> bool {
-        let log = self.log.lock();
-        log.len() >= 2 * log.len_after_prune() + PRUNE_COMMITS
+        self.prune_due.load(Ordering::Relaxed)
     }
 
     /// Forgets the commits at or below `below`, which must be [`crate::Snapshots::oldest_read_write`] or less for
     /// nobody to be refused on that account.
     pub fn prune(&self, below: Version) {
         let mut log = self.log.lock();
+        self.prune_due.store(false, Ordering::Relaxed);
         let forgotten = log.prune(below);
         let (key_count, pruned_to) = (log.key_count(), log.pruned_to());
         drop(log);

@@ -1,19 +1,22 @@
 //! The keys that one commit writes, in the form in which others check against them.
+//!
+//! ```text
+//! n × | fingerprint u64 | end u64 |   n × key       one allocation, which all who check share
+//! ```
+//! `end` is where the key ends in the bytes of all keys.
+
+use std::sync::Arc;
 
 use crate::fingerprint::fingerprint;
 
-/// Where a key ends in the common buffer, and its fingerprint.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    end: usize,
-    fingerprint: u64,
-}
+const PLACE_BYTES: usize = 16;
 
-/// The keys of one commit: sorted, each once, hashed; made before the commit's lock and never changed.
-#[derive(Clone, Debug, Default)]
+/// The keys of one commit: sorted, each once, hashed; made before the commit's lock and never changed. A clone shares
+/// them.
+#[derive(Clone, Debug)]
 pub struct WrittenKeys {
-    bytes: Box<[u8]>,
-    places: Box<[Place]>,
+    bytes: Arc<[u8]>,
+    count: usize,
 }
 
 impl WrittenKeys {
@@ -23,24 +26,43 @@ impl WrittenKeys {
         let mut keys: Vec<&[u8]> = keys.into_iter().collect();
         keys.sort_unstable(); // one pass when they are sorted already
         keys.dedup();
-        let mut end = 0;
-        let place = |key: &&[u8]| {
-            end += key.len();
-            Place { end, fingerprint: fingerprint(key) }
-        };
-        Self { places: keys.iter().map(place).collect(), bytes: keys.concat().into() }
+        let key_bytes = keys.iter().map(|key| key.len()).sum();
+        Self::from_sorted(keys.iter().copied(), keys.len(), key_bytes)
+    }
+
+    /// The key of a commit that writes only one.
+    #[must_use]
+    pub fn one(key: &[u8]) -> Self {
+        Self::from_sorted(std::iter::once(key), 1, key.len())
+    }
+
+    /// Takes `count` ascending, distinct keys of `key_bytes` bytes together.
+    pub(crate) fn from_sorted<'a>(
+        keys: impl Iterator<Item = &'a [u8]> + Clone,
+        count: usize,
+        key_bytes: usize,
+    ) -> Self {
+        let mut bytes = Vec::with_capacity(count * PLACE_BYTES + key_bytes);
+        let mut end = 0u64;
+        for key in keys.clone() {
+            end += key.len() as u64;
+            bytes.extend_from_slice(&fingerprint(key).to_le_bytes());
+            bytes.extend_from_slice(&end.to_le_bytes());
+        }
+        keys.for_each(|key| bytes.extend_from_slice(key));
+        Self { bytes: bytes.into(), count }
     }
 
     /// How many keys.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.count
     }
 
     /// True when there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.count == 0
     }
 
     /// All keys, ascending.
@@ -51,11 +73,15 @@ impl WrittenKeys {
     /// About how much memory it takes, in bytes.
     #[must_use]
     pub fn byte_len(&self) -> usize {
-        self.bytes.len() + self.places.len() * size_of::<Place>() + size_of::<Self>()
+        self.bytes.len() + size_of::<Self>()
+    }
+
+    fn places(&self) -> &[[u8; PLACE_BYTES]] {
+        self.bytes.as_chunks().0.get(..self.count).unwrap_or_default()
     }
 
     pub(crate) fn fingerprints(&self) -> impl ExactSizeIterator<Item = u64> {
-        self.places.iter().map(|place| place.fingerprint)
+        self.places().iter().map(|place| number(place.first_chunk()))
     }
 
     /// True when a key lies from `start` (included) to `end` (excluded, `None` = no end).
@@ -69,10 +95,15 @@ impl WrittenKeys {
     }
 
     fn key(&self, index: usize) -> &[u8] {
-        let end_of = |index: usize| self.places.get(index).map_or(0, |place| place.end);
+        let end_of = |index: usize| self.places().get(index).map_or(0, |place| number(place.last_chunk()));
         let start = index.checked_sub(1).map_or(0, end_of);
-        self.bytes.get(start..end_of(index)).unwrap_or_default()
+        let keys = self.bytes.get(self.count * PLACE_BYTES..).unwrap_or_default();
+        keys.get(start as usize..end_of(index) as usize).unwrap_or_default()
     }
+}
+
+fn number(bytes: Option<&[u8; 8]>) -> u64 {
+    bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 #[cfg(test)]
@@ -85,6 +116,7 @@ mod tests {
         assert_eq!(keys.iter().collect::<Vec<_>>(), [&b""[..], b"a", b"ab", b"b"]);
         assert_eq!(keys.fingerprints().collect::<Vec<_>>(), [&b""[..], b"a", b"ab", b"b"].map(fingerprint));
         assert!(!keys.is_empty() && WrittenKeys::new([]).is_empty());
+        assert!(WrittenKeys::one(b"b").iter().eq([b"b"]));
     }
 
     #[test]

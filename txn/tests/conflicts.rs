@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::ops::{Bound, RangeBounds};
-use std::sync::Arc;
 
 use base::{KeyBounds, Version};
 use proptest::prelude::*;
@@ -82,7 +81,7 @@ impl Pair {
         if transaction.checked.is_none() {
             self.check(&mut transaction);
         }
-        let keys = Arc::new(transaction.writes.written_keys());
+        let keys = transaction.writes.written_keys();
         let outcome = transaction
             .checked
             .unwrap()
@@ -287,7 +286,7 @@ fn a_key_that_was_not_found_is_read_all_the_same() {
 fn blind_writes_never_conflict() {
     let pair = Pair::new(Version(10));
     let blind = ReadSet::new();
-    let keys = Arc::new(WrittenKeys::new([&b"k"[..]]));
+    let keys = WrittenKeys::new([&b"k"[..]]);
     let checked = pair.real.check_before(&blind, Version::ZERO).unwrap();
     for version in 11..20 {
         pair.real.admit(&blind, &checked, Version(version), &keys).unwrap();
@@ -322,7 +321,7 @@ fn point(key: &[u8]) -> ReadSet {
 /// before its check, and between its check and its admission.
 #[test]
 fn a_transaction_older_than_what_is_remembered_is_refused() {
-    let keys = Arc::new(WrittenKeys::new([&b"k"[..]]));
+    let keys = WrittenKeys::new([&b"k"[..]]);
     let (nothing, unrelated) = (ReadSet::new(), point(b"unrelated"));
     let recent = RecentCommits::new(Version(5), usize::MAX);
     assert_eq!(recent.check_before(&unrelated, Version(4)).unwrap_err().lost_to, Version(5));
@@ -345,7 +344,7 @@ fn memory_is_bounded_by_forgetting_the_oldest() {
     let recent = RecentCommits::new(Version::ZERO, limit);
     let blind = recent.check_before(&ReadSet::new(), Version::ZERO).unwrap();
     for version in 1..2000u64 {
-        let keys = Arc::new(WrittenKeys::new([version.to_be_bytes().as_slice()]));
+        let keys = WrittenKeys::new([version.to_be_bytes().as_slice()]);
         recent.admit(&ReadSet::new(), &blind, Version(version), &keys).unwrap();
         assert!(recent.byte_len() <= limit);
     }
@@ -354,7 +353,7 @@ fn memory_is_bounded_by_forgetting_the_oldest() {
     assert!(recent.check_before(&point(b"k"), recent.pruned_to()).is_ok());
     // One that is larger than the limit is itself forgotten at once, and refuses all that is older.
     let huge: Vec<Vec<u8>> = (0..5000u32).map(|number| number.to_be_bytes().to_vec()).collect();
-    let keys = Arc::new(WrittenKeys::new(huge.iter().map(Vec::as_slice)));
+    let keys = WrittenKeys::new(huge.iter().map(Vec::as_slice));
     recent.admit(&ReadSet::new(), &blind, Version(2000), &keys).unwrap();
     assert!(recent.is_empty() && recent.byte_len() == 0);
     assert_eq!(recent.check_before(&point(b"k"), Version(1999)).unwrap_err().lost_to, Version(2000));
@@ -366,7 +365,7 @@ fn a_commit_with_unknown_keys_refuses_every_older_reader() {
     let reads = point(b"k");
     let checked = recent.check_before(&reads, Version(1)).unwrap();
     recent.admit_unknown(Version(2));
-    let keys = Arc::new(WrittenKeys::new([&b"other"[..]]));
+    let keys = WrittenKeys::new([&b"other"[..]]);
     assert_eq!(recent.admit(&reads, &checked, Version(3), &keys).unwrap_err().lost_to, Version(2));
     let checked = recent.check_before(&reads, Version(2)).unwrap();
     assert_eq!(recent.admit(&reads, &checked, Version(3), &keys), Ok(()));

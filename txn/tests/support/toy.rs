@@ -121,8 +121,8 @@ impl Toy {
         if self.random.u32(..4) == 0 {
             self.open[who].writes.delete(&key);
         } else {
-            let value = self.next_value.to_le_bytes().to_vec();
-            self.open[who].writes.set(&key, Pending::value(value));
+            let value = self.next_value.to_le_bytes();
+            self.open[who].writes.set(&key, &Pending::value(&value));
         }
     }
 
@@ -212,7 +212,7 @@ impl Toy {
             },
         };
         let admitted_reads = if self.fault == Fault::SkipAdmissionCheck { &nothing } else { reads };
-        self.recent.admit(admitted_reads, &checked, version, &Arc::new(open.writes.written_keys())).is_ok()
+        self.recent.admit(admitted_reads, &checked, version, &open.writes.written_keys()).is_ok()
     }
 
     /// Publishes some of what is queued: none, one or all.
@@ -254,8 +254,8 @@ impl Toy {
     }
 }
 
-fn decode(pending: &Pending) -> Option<Value> {
-    pending.value.as_ref().map(|value| Value::from_le_bytes(value[..].try_into().unwrap()))
+fn decode(pending: Pending<'_>) -> Option<Value> {
+    pending.value.map(|value| Value::from_le_bytes(value.try_into().unwrap()))
 }
 
 /// Records the part of `low..=high` that the scan visited.
