@@ -6,6 +6,9 @@ use base::{Compression, Entry, Result};
 
 use crate::format::{KIND_COMMIT, MIN_ENTRY_BYTES};
 
+/// The most that the length of a key or an entry takes, in bytes.
+const LEN_BYTES_MAX: usize = 5;
+
 /// The writes of one commit, encoded as they come. The order is kept, and a key may come more than once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
@@ -22,9 +25,7 @@ impl Batch {
 
     /// Adds a write. A pointer in `entry` is relative, see [`crate::relative_pointer`].
     pub fn push(&mut self, key: &[u8], entry: &Entry<'_>) {
-        put_prefixed(&mut self.entries, key);
-        put_varint(&mut self.entries, entry.encoded_len() as u64);
-        entry.encode(&mut self.entries);
+        put_write(&mut self.entries, key, entry);
         self.count += 1;
     }
 
@@ -81,6 +82,39 @@ impl<'a> IntoIterator for &'a Batch {
 /// [`base::Error::LimitExceeded`] when the payload is above [`base::record::MAX_PAYLOAD_BYTES`].
 pub fn push_commit(buffer: &mut RecordBuffer, batch: &Batch) -> Result<Pushed> {
     buffer.push(KIND_COMMIT, Compression::None, |out| batch.encode(out))
+}
+
+/// Appends one commit record of `count` writes to `buffer`, without a [`Batch`] between. Pointers are relative, as in
+/// [`Batch::push`].
+///
+/// # Errors
+/// As [`push_commit`].
+pub fn push_writes<'a>(
+    buffer: &mut RecordBuffer,
+    count: usize,
+    writes: impl Iterator<Item = (&'a [u8], Entry<'a>)>,
+) -> Result<Pushed> {
+    buffer.push(KIND_COMMIT, Compression::None, |out| {
+        put_varint(out, count as u64);
+        let mut put = 0;
+        for (key, entry) in writes {
+            put_write(out, key, &entry);
+            put += 1;
+        }
+        debug_assert_eq!(put, count);
+    })
+}
+
+/// At most how many bytes a write takes in a commit record.
+#[must_use]
+pub fn write_len_max(key: &[u8], entry: &Entry<'_>) -> usize {
+    2 * LEN_BYTES_MAX + key.len() + entry.encoded_len()
+}
+
+fn put_write(out: &mut Vec<u8>, key: &[u8], entry: &Entry<'_>) {
+    put_prefixed(out, key);
+    put_varint(out, entry.encoded_len() as u64);
+    entry.encode(out);
 }
 
 /// Reads the writes of a commit back, in their order. After an error there is nothing more.

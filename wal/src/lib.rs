@@ -37,7 +37,7 @@ mod log;
 mod pointer;
 mod reader;
 
-pub use batch::{Batch, BatchReader, push_commit};
+pub use batch::{Batch, BatchReader, push_commit, push_writes, write_len_max};
 pub use format::{FORMAT_VERSION, KIND_COMMIT};
 pub use log::{create, recycle, scanner};
 pub use pointer::{relative_pointer, resolve};

@@ -34,7 +34,6 @@ pub struct Pushed {
 #[derive(Debug, Default)]
 pub struct RecordBuffer {
     bytes: Vec<u8>,
-    starts: Vec<usize>,
 }
 
 impl RecordBuffer {
@@ -42,6 +41,11 @@ impl RecordBuffer {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes room for records of `bytes` more, headers and padding included, in one allocation.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
     }
 
     /// Appends a record whose payload `write` appends to the vector it is given.
@@ -100,7 +104,6 @@ impl RecordBuffer {
         self.put(offset + 4, &[kind, codec.tag()]);
         self.put(offset + 32, &payload_hash.to_le_bytes());
         self.bytes.resize(self.bytes.len().next_multiple_of(RECORD_ALIGNMENT), 0);
-        self.starts.push(offset);
         Pushed { offset, record_len }
     }
 
@@ -113,8 +116,8 @@ impl RecordBuffer {
     /// Gives every record its number and place: the buffer will stand at `file_offset` of the file.
     pub fn stamp(&mut self, file_seed: u64, file_offset: u64, stamp: Stamp) {
         debug_assert_eq!(file_offset % RECORD_ALIGNMENT as u64, 0);
-        for &start in &self.starts {
-            let Some(header) = self.bytes.get_mut(start..start + RECORD_HEADER_BYTES) else { continue };
+        let mut start = 0;
+        while let Some(header) = self.bytes.get_mut(start..start + RECORD_HEADER_BYTES) {
             let (checked, check) = header.split_at_mut(CHECKED_BYTES);
             for (at, word) in [(8, stamp.number), (16, stamp.version), (24, stamp.mark)] {
                 if let Some(place) = checked.get_mut(at..at + 8) {
@@ -123,6 +126,8 @@ impl RecordBuffer {
             }
             let seed = place_seed(file_seed, file_offset + start as u64);
             check.copy_from_slice(&seeded_hash(checked, seed).to_le_bytes());
+            let payload_len = checked.first_chunk().map_or(0, |len| u32::from_le_bytes(*len)) as usize;
+            start += (RECORD_HEADER_BYTES + payload_len).next_multiple_of(RECORD_ALIGNMENT);
         }
     }
 
@@ -147,6 +152,5 @@ impl RecordBuffer {
     /// Forgets all records, keeps the allocation.
     pub fn clear(&mut self) {
         self.bytes.clear();
-        self.starts.clear();
     }
 }

@@ -1,8 +1,7 @@
 //! Everything of a commit that can be done before it has a number and a place: encode, compress, hash.
 
-use base::record::{Pushed, RECORD_HEADER_BYTES, RecordBuffer};
+use base::record::{Pushed, RECORD_ALIGNMENT, RECORD_HEADER_BYTES, RecordBuffer};
 use base::{Entry, Error, MAX_KEY_BYTES, Payload, Result, ValuePointer};
-use wal::Batch;
 
 use crate::Options;
 
@@ -10,6 +9,10 @@ use crate::Options;
 pub const MAX_VALUE_BYTES: usize = 1 << 30;
 /// What one entry costs in a memtable besides its key and value, about.
 const MEMTABLE_OVERHEAD_BYTES: usize = 96;
+/// At most what a record takes besides its payload, with padding and with the number of writes, in bytes.
+const RECORD_BYTES_MAX: usize = RECORD_HEADER_BYTES + RECORD_ALIGNMENT + 10;
+/// At most what the encoding of a pointer takes, in bytes.
+const POINTER_BYTES_MAX: usize = 32;
 
 /// The writes of one commit, encoded and hashed; waits for its number and place.
 #[derive(Debug)]
@@ -55,45 +58,77 @@ impl Prepared {
 /// Encodes `writes`, which are in any order, with distinct keys. Values at or above the threshold become records of
 /// their own; they stand before the commit record, whose pointers are relative to it.
 pub(crate) fn prepare<'a>(
-    writes: impl Iterator<Item = (&'a [u8], Entry<'a>)>,
+    writes: impl Iterator<Item = (&'a [u8], Entry<'a>)> + Clone,
     options: &Options,
 ) -> Result<Prepared> {
+    let is_separated = |entry: &Entry<'_>| matches!(entry.payload, Payload::Inline(value) if value.len() >= options.value_threshold);
+    let sizes = Sizes::of(writes.clone(), is_separated)?;
     let mut records = RecordBuffer::new();
-    let mut separated = Vec::new();
-    let mut entries = Vec::new();
-    let mut memory_bytes = 0;
-    for (key, entry) in writes {
-        check_sizes(key, &entry)?;
-        memory_bytes += key.len() + MEMTABLE_OVERHEAD_BYTES;
-        match entry.payload {
-            Payload::Inline(value) if value.len() >= options.value_threshold => {
-                let pushed = vlog::push_value(&mut records, key, value, options.value_compression)?;
-                separated.push((entries.len(), pushed));
-            }
-            Payload::Inline(value) => memory_bytes += value.len(),
-            Payload::Tombstone => {}
-            Payload::Separated(_) => {
-                return Err(Error::invalid("value", "a write cannot hold a value pointer"));
+    records.reserve(sizes.log_bytes);
+    let mut pushed = Vec::with_capacity(sizes.separated);
+    if sizes.separated > 0 {
+        for (key, entry) in writes.clone() {
+            if let Payload::Inline(value) = entry.payload
+                && is_separated(&entry)
+            {
+                pushed.push(vlog::push_value(&mut records, key, value, options.value_compression)?);
             }
         }
-        entries.push((key, entry));
     }
     let commit_offset = records.len() as u64;
-    for (index, pushed) in &separated {
-        let Some((_, entry)) = entries.get_mut(*index) else { continue };
-        entry.payload = Payload::Separated(ValuePointer {
-            segment: 0,
-            offset: commit_offset - pushed.offset as u64,
-            record_len: pushed.record_len,
-            value_len: pushed.value_len,
-        });
+    let mut places = pushed.iter();
+    let placed = writes.map(|(key, entry)| {
+        let place = if is_separated(&entry) { places.next() } else { None };
+        (key, place.map_or(entry, |place| pointing(entry, commit_offset, place)))
+    });
+    let commit = wal::push_writes(&mut records, sizes.count, placed)?;
+    Ok(Prepared { records, commit, values: sizes.separated as u64, memory_bytes: sizes.memory_bytes })
+}
+
+/// How large a commit will be.
+#[derive(Default)]
+struct Sizes {
+    count: usize,
+    separated: usize,
+    memory_bytes: usize,
+    /// At most what its records take.
+    log_bytes: usize,
+}
+
+impl Sizes {
+    fn of<'a>(
+        writes: impl Iterator<Item = (&'a [u8], Entry<'a>)>,
+        is_separated: impl Fn(&Entry<'_>) -> bool,
+    ) -> Result<Self> {
+        let mut sizes = Self { log_bytes: RECORD_BYTES_MAX, ..Self::default() };
+        for (key, entry) in writes {
+            check_sizes(key, &entry)?;
+            if matches!(entry.payload, Payload::Separated(_)) {
+                return Err(Error::invalid("value", "a write cannot hold a value pointer"));
+            }
+            sizes.count += 1;
+            sizes.memory_bytes += key.len() + MEMTABLE_OVERHEAD_BYTES;
+            sizes.log_bytes += wal::write_len_max(key, &entry);
+            if is_separated(&entry) {
+                sizes.separated += 1;
+                sizes.log_bytes += RECORD_BYTES_MAX + key.len() + POINTER_BYTES_MAX;
+            } else {
+                sizes.memory_bytes += entry.value_len() as usize;
+            }
+        }
+        Ok(sizes)
     }
-    let mut batch = Batch::new();
-    for (key, entry) in &entries {
-        batch.push(key, entry);
-    }
-    let commit = wal::push_commit(&mut records, &batch)?;
-    Ok(Prepared { records, commit, values: separated.len() as u64, memory_bytes })
+}
+
+/// `entry` with the place of its value, counted back from the commit record, instead of the value.
+fn pointing<'a>(entry: Entry<'a>, commit_offset: u64, place: &vlog::PushedValue) -> Entry<'a> {
+    let pointer = ValuePointer {
+        segment: 0,
+        offset: commit_offset - place.offset as u64,
+        record_len: place.record_len,
+        value_len: place.value_len,
+    };
+    Entry { payload: Payload::Separated(pointer), ..entry }
 }
 
 fn check_sizes(key: &[u8], entry: &Entry<'_>) -> Result<()> {
