@@ -112,7 +112,10 @@ impl Engine {
     ///
     /// # Errors
     /// [`base::Error::LimitExceeded`] for a key or value that is too long.
-    pub fn prepare<'a>(&self, writes: impl Iterator<Item = (&'a [u8], Entry<'a>)>) -> Result<Prepared> {
+    pub fn prepare<'a>(
+        &self,
+        writes: impl Iterator<Item = (&'a [u8], Entry<'a>)> + Clone,
+    ) -> Result<Prepared> {
         prepare(writes, &self.inner.core.options)
     }
 
@@ -147,13 +150,12 @@ impl Engine {
             // The commit itself will say why; waiting would not end.
             return Pressure::None;
         }
-        let (memtable_bytes, frozen) = writing.journal.memtable_bytes();
         let can_shrink = !self.inner.core.has_damage.load(Ordering::Acquire);
         let load = Load {
-            memtable_bytes,
-            has_frozen: frozen > 0,
+            memtable_bytes: writing.journal.memtable_bytes(),
+            has_frozen: writing.journal.has_frozen(),
             lacks_spare: writing.journal.lacks_spare(),
-            l0_tables: if can_shrink { self.inner.views.load().tables.level(0).len() } else { 0 },
+            l0_tables: if can_shrink { self.inner.views.l0_tables() } else { 0 },
         };
         pressure(load, &self.inner.core.options)
     }
@@ -210,7 +212,7 @@ impl Engine {
     /// True while frozen memtables wait for their flush.
     #[must_use]
     pub fn has_frozen(&self) -> bool {
-        self.inner.writing.as_ref().is_some_and(|writing| writing.journal.oldest_frozen().is_some())
+        self.inner.writing.as_ref().is_some_and(|writing| writing.journal.has_frozen())
     }
 
     /// The oldest and the newest frozen memtable, by numbers that rise with every rotation; `None` when all are flushed.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
@@ -114,6 +115,8 @@ impl View {
 #[derive(Debug)]
 pub(crate) struct Views {
     current: ArcSwap<View>,
+    /// How many tables L0 has, for commits, which ask every time.
+    l0_tables: AtomicUsize,
     changing: Mutex<()>,
     directory: std::path::PathBuf,
     reaper: Arc<crate::files::Reaper>,
@@ -122,6 +125,7 @@ pub(crate) struct Views {
 impl Views {
     pub(crate) fn new(view: View, directory: &Path, reaper: &Arc<crate::files::Reaper>) -> Self {
         Self {
+            l0_tables: AtomicUsize::new(view.tables.level(0).len()),
             current: ArcSwap::from_pointee(view),
             changing: Mutex::new(()),
             directory: directory.to_path_buf(),
@@ -140,11 +144,18 @@ impl Views {
         self.current.load_full()
     }
 
+    /// How many tables L0 has now.
+    #[inline]
+    pub(crate) fn l0_tables(&self) -> usize {
+        self.l0_tables.load(Ordering::Relaxed)
+    }
+
     /// Replaces the view by a changed copy.
     pub(crate) fn change(&self, change: impl FnOnce(&mut View)) {
         let _one_at_a_time = self.changing.lock();
         let mut view = View::clone(&self.current.load());
         change(&mut view);
+        self.l0_tables.store(view.tables.level(0).len(), Ordering::Relaxed);
         self.current.store(Arc::new(view));
     }
 

@@ -34,16 +34,19 @@ impl Writer<'_> {
         entries: impl IntoIterator<Item = (InternalKey<'k>, Entry<'k>)>,
     ) -> Result<(), Full> {
         let mut entries = entries.into_iter().peekable();
-        let mut group = Vec::with_capacity(GROUP_LEN);
-        while let Some((key, entry)) = entries.peek() {
-            if self.edge_below(key.user_key).is_some() {
-                // A run of ascending keys needs no descents.
-                self.insert(*key, entry)?;
-                entries.next();
+        let mut group = Vec::new();
+        while let Some((key, entry)) = entries.next() {
+            // A run of ascending keys needs no descents, and a lone one no company.
+            if self.insert_at_edge(key, &entry)? {
                 continue;
             }
+            if entries.peek().is_none() {
+                return self.insert(key, &entry);
+            }
             let root = self.tree().root.acquire().ok_or(Full)?;
-            group.extend(entries.by_ref().take(GROUP_LEN).map(|(key, entry)| Descent {
+            group.reserve(GROUP_LEN);
+            let members = std::iter::once((key, entry)).chain(entries.by_ref().take(GROUP_LEN - 1));
+            group.extend(members.map(|(key, entry)| Descent {
                 key,
                 entry,
                 fingerprint: Fingerprint::of(key.user_key),

@@ -49,18 +49,23 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// [`Full`]; then nothing has changed for readers, though some memory may be used.
     pub fn insert(&mut self, key: InternalKey<'_>, entry: &Entry<'_>) -> Result<(), Full> {
-        let fingerprint = Fingerprint::of(key.user_key);
-        if let Some(edge) = self.edge_below(key.user_key) {
-            let state = edge.state();
-            return self.insert_key(edge, state, key, entry, fingerprint, true);
+        if self.insert_at_edge(key, entry)? {
+            return Ok(());
         }
         let leaf = self.tree().leaf(Goal::Holding(key.user_key)).ok_or(Full)?;
-        self.insert_into(leaf, key, entry, fingerprint)
+        self.insert_into(leaf, key, entry, Fingerprint::of(key.user_key))
+    }
+
+    /// Inserts at the right edge of the tree, if the inserts so far were in order there and `key` goes on with them.
+    pub(crate) fn insert_at_edge(&mut self, key: InternalKey<'_>, entry: &Entry<'_>) -> Result<bool, Full> {
+        let Some(edge) = self.edge_below(key.user_key) else { return Ok(false) };
+        self.insert_key(edge, edge.state(), key, entry, Fingerprint::of(key.user_key), true)?;
+        Ok(true)
     }
 
     /// The last leaf, when the inserts so far were in order there and `key` is above all keys. In such a run nothing
     /// is searched for.
-    pub(crate) fn edge_below(&mut self, key: &[u8]) -> Option<&'a Leaf> {
+    fn edge_below(&mut self, key: &[u8]) -> Option<&'a Leaf> {
         let arena = &self.tree().arena;
         let leaf = arena.node(self.bump.edge?);
         let state = leaf.state();

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use base::codec::Malformed;
 use base::record::Stamp;
 use base::seeded::{self, Bug};
-use base::{Entry, Error, InternalKey, Payload, Result, Version};
+use base::{Entry, Error, InternalKey, Payload, Result};
 use wal::BatchReader;
 
 use super::prepare::Prepared;
-use super::queue::{Durability, Outcome, Waiter};
+use super::queue::{Durability, Outcome, Request, Waiter};
 use super::{Journal, Leader, Unsynced};
 use crate::generation::Generation;
 
@@ -17,91 +18,90 @@ use crate::generation::Generation;
 const ROUNDS_MAX: u32 = 8;
 
 impl Journal {
-    /// Writes the group at the front of the queue and settles it. Goes on with what has queued meanwhile as long as that is
-    /// quick work, then passes the lead on.
-    pub(super) fn lead(&self) {
-        let mut group = Vec::new();
+    /// Writes the group at the front of the queue, `own` before it if the caller's request did not queue, and settles it. Goes on
+    /// with what has queued meanwhile as long as that is quick work, then passes the lead on. Returns what became of `own`.
+    pub(super) fn lead(&self, own: Option<Request>) -> Outcome {
+        let mut leader = self.leader.lock();
+        let group = std::mem::take(&mut leader.group);
+        let mut settle = Settle { journal: self, group, own: Outcome::Waiting, next: None, settled: true };
+        settle.group.extend(own);
         for round in 1.. {
-            group.clear();
-            let mut leader = self.leader.lock();
-            self.queue.lock().take_group(self.limits.group_bytes, &mut group);
+            if settle.group.is_empty() {
+                self.queue.lock().take_group(self.limits.group_bytes, &mut settle.group);
+            }
+            settle.settled = false;
             if seeded::is(Bug::AcknowledgeBeforeWrite) {
-                group.iter().for_each(|waiter| waiter.finish(Outcome::Done));
+                settle.group.iter().for_each(|request| request.finish(Outcome::Done));
                 std::thread::yield_now();
             }
-            let mut settle = Settle { journal: self, group: &group, settled: false };
-            let outcome = self.write_group(&mut leader, &group);
-            drop(leader);
+            let outcome = self.write_group(&mut leader, &mut settle.group);
             if !settle.settle(outcome, round < ROUNDS_MAX) {
-                return;
+                break;
             }
         }
+        leader.group = std::mem::take(&mut settle.group);
+        let next = settle.next.take();
+        drop(leader);
+        if let Some(next) = next {
+            next.finish(Outcome::Lead);
+        }
+        std::mem::replace(&mut settle.own, Outcome::Waiting)
     }
 
-    fn write_group(&self, leader: &mut Leader, group: &[Arc<Waiter>]) -> Result<()> {
-        let commits: Vec<Commit> = group.iter().filter_map(Commit::take).collect();
+    fn write_group(&self, leader: &mut Leader, group: &mut [Request]) -> Result<()> {
         self.halt.check()?;
-        if self.is_full(&self.space.active()) && !commits.is_empty() {
+        let last = group.iter().rev().find(|request| request.prepared.is_some());
+        let last = last.map(|request| (request.number, request.version));
+        if last.is_some() && self.is_full(&leader.active) {
             self.rotate(leader)?;
         }
-        let active = self.space.active();
-        let mut commits = commits;
-        let places = self.append(leader, &active, &mut commits)?;
-        if group.iter().any(|waiter| waiter.durability == Durability::Sync) {
-            self.sync_logs(leader, group.last().map_or(0, |waiter| waiter.number))?;
+        if let Some((number, _)) = last {
+            self.append(leader, group, number)?;
         }
-        insert(&active, &commits, &places)?;
-        if let Some(last) = commits.last() {
-            self.visible.publish(last.version);
+        if group.iter().any(|request| request.durability == Durability::Sync) {
+            self.sync_logs(leader, group.last().map_or(0, |request| request.number))?;
+        }
+        if let Some((_, version)) = last {
+            insert(&leader.active, group)?;
+            self.gauges.set_active(leader.active.memtable.byte_len(), self.is_full(&leader.active));
+            self.visible.publish(version);
         }
         Ok(())
     }
 
-    /// Appends all commits to one log. Returns where each commit record stands.
-    fn append(
-        &self,
-        leader: &mut Leader,
-        active: &Arc<Generation>,
-        commits: &mut [Commit],
-    ) -> Result<Vec<u64>> {
-        let Some(last) = commits.last() else { return Ok(Vec::new()) };
-        let last_number = last.number;
-        let is_vlog = commits.iter().any(|commit| commit.prepared.has_values());
+    /// Appends all commits, the last of which has `last_number`, to one log, and notes where each commit record stands.
+    fn append(&self, leader: &mut Leader, group: &mut [Request], last_number: u64) -> Result<()> {
+        let Leader { active, scratch, unsynced, .. } = leader;
+        let has_values = |request: &Request| request.prepared.as_ref().is_some_and(Prepared::has_values);
+        let is_vlog = group.iter().any(has_values);
         let log = if is_vlog { &active.vlog } else { &active.wal };
-        let (start, mark) = (log.position(), self.durable());
-        let mut places = Vec::with_capacity(commits.len());
-        let mut at = start;
-        for commit in commits.iter_mut() {
-            let stamp = Stamp { number: commit.number, version: commit.version.0, mark };
-            commit.prepared.records.stamp(log.seed(), at, stamp);
-            places.push(at + commit.prepared.commit_offset());
-            at += commit.prepared.log_bytes() as u64;
+        let (mut at, mark) = (log.position(), self.durable());
+        for request in &mut *group {
+            let Some(prepared) = &mut request.prepared else { continue };
+            let stamp = Stamp { number: request.number, version: request.version.0, mark };
+            prepared.records.stamp(log.seed(), at, stamp);
+            request.place = at + prepared.commit_offset();
+            at += prepared.log_bytes() as u64;
         }
         // From here on the log holds something that is not durable, whether or not the write succeeds.
-        let dirty =
-            leader.unsynced.iter().any(|known| known.generation.id == active.id && known.is_vlog == is_vlog);
-        if !dirty {
-            leader.unsynced.push(Unsynced { generation: Arc::clone(active), is_vlog });
+        if !unsynced.iter().any(|known| known.generation.id == active.id && known.is_vlog == is_vlog) {
+            unsynced.push(Unsynced { generation: Arc::clone(active), is_vlog });
         }
         active.set_last_commit(last_number);
-        for commit in commits.iter().filter(|commit| commit.prepared.has_values()) {
-            active.add_values(commit.prepared.values, commit.prepared.commit_offset());
+        let prepared = || group.iter().filter_map(|request| request.prepared.as_ref());
+        for commit in prepared().filter(|commit| commit.has_values()) {
+            active.add_values(commit.values, commit.commit_offset());
         }
         if seeded::is(Bug::PublishBeforeLog) {
-            insert(active, commits, &places)?;
+            insert(active, group)?;
             self.visible.publish(self.last_given().1);
         }
-        match commits {
-            [only] => log.append_stamped(only.prepared.records.as_bytes())?,
-            many => {
-                leader.scratch.clear();
-                for commit in many.iter() {
-                    leader.scratch.extend_from_slice(commit.prepared.records.as_bytes());
-                }
-                log.append_stamped(&leader.scratch)?;
-            }
+        if let [Request { prepared: Some(only), .. }] = &*group {
+            return log.append_stamped(only.records.as_bytes());
         }
-        Ok(places)
+        scratch.clear();
+        prepared().for_each(|commit| scratch.extend_from_slice(commit.records.as_bytes()));
+        log.append_stamped(scratch)
     }
 
     /// Syncs every log that holds a commit which was not synced; commits up to `number` are durable then.
@@ -126,18 +126,23 @@ impl Journal {
 
     /// Switches to the spare generation. Without one, or without room for its logs, the active one grows on: commits are
     /// held back before they are numbered, not here.
-    pub(super) fn rotate(&self, _leader: &mut Leader) -> Result<bool> {
+    pub(super) fn rotate(&self, leader: &mut Leader) -> Result<bool> {
         let Some(next) = self.spare.lock().take() else { return Ok(false) };
-        let previous = self.space.active();
+        self.gauges.set_has_spare(false);
         match self.space.switch_to(&next) {
             Ok(()) => {
-                self.frozen.lock().push_back(Arc::clone(&previous));
+                let previous = std::mem::replace(&mut leader.active, Arc::clone(&next));
                 tracing::debug!(frozen = previous.id, active = next.id, "rotated the memtable");
+                let mut frozen = self.frozen.lock();
+                frozen.push_back(previous);
+                self.gauges.set_active(next.memtable.byte_len(), false);
+                self.gauge_frozen(&frozen);
+                drop(frozen);
                 self.views.rotate(&next);
                 Ok(true)
             }
             Err(error) if error.is_no_space() => {
-                *self.spare.lock() = Some(next);
+                self.offer_spare(next);
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -145,54 +150,70 @@ impl Journal {
     }
 }
 
-/// A commit of the group, taken out of its waiter.
-struct Commit {
-    prepared: Prepared,
-    number: u64,
-    version: Version,
+/// Inserts the commits of a group, whose records are placed, into the memtable, which searches the places of many writes
+/// at once.
+fn insert(active: &Generation, group: &[Request]) -> Result<()> {
+    let mut writes =
+        GroupWrites { requests: group.iter(), segment: active.vlog_number, present: None, failed: None };
+    let inserted = active.memtable.writer().insert_all(&mut writes);
+    inserted.map_err(|full| Error::invalid("memtable", full.to_string()))?;
+    writes.failed.map_or(Ok(()), |error| Err(Error::invalid("commit batch", error.what)))
 }
 
-impl Commit {
-    fn take(waiter: &Arc<Waiter>) -> Option<Self> {
-        let prepared = waiter.prepared.lock().take()?;
-        Some(Self { prepared, number: waiter.number, version: waiter.version })
-    }
-}
-
-/// Inserts the commits, whose records stand at `places`, into the memtable.
-fn insert(active: &Generation, commits: &[Commit], places: &[u64]) -> Result<()> {
-    let mut writer = active.memtable.writer();
-    for (commit, place) in commits.iter().zip(places) {
-        insert_batch(&mut writer, commit.prepared.batch(), commit.version, active.vlog_number, *place)?;
-    }
-    Ok(())
-}
-
-/// Inserts one encoded batch whose commit record stands at `place` of value log `segment`.
-pub(crate) fn insert_batch(
-    writer: &mut memtable::Writer<'_>,
-    batch: &[u8],
-    version: Version,
+/// The writes of a placed group in their order, with pointers that say where values are. After a failure there is nothing
+/// more.
+struct GroupWrites<'a> {
+    requests: std::slice::Iter<'a, Request>,
+    /// The value log of the generation.
     segment: u64,
-    place: u64,
-) -> Result<()> {
-    let malformed = |error: base::codec::Malformed| Error::invalid("commit batch", error.what);
-    for write in BatchReader::decode(batch).map_err(malformed)? {
-        let (key, mut entry): (&[u8], Entry<'_>) = write.map_err(malformed)?;
-        if let Payload::Separated(pointer) = entry.payload {
-            entry.payload = Payload::Separated(wal::resolve(pointer, segment, place).map_err(malformed)?);
+    present: Option<(BatchReader<'a>, &'a Request)>,
+    failed: Option<Malformed>,
+}
+
+impl<'a> GroupWrites<'a> {
+    /// The next write, while there is one.
+    fn step(&mut self) -> Result<Option<(InternalKey<'a>, Entry<'a>)>, Malformed> {
+        loop {
+            if let Some((reader, request)) = &mut self.present
+                && let Some(write) = reader.next()
+            {
+                let (key, mut entry) = write?;
+                if let Payload::Separated(pointer) = entry.payload {
+                    let place = wal::resolve(pointer, self.segment, request.place)?;
+                    entry.payload = Payload::Separated(place);
+                }
+                return Ok(Some((InternalKey::new(key, request.version), entry)));
+            }
+            let Some(request) = self.requests.next() else { return Ok(None) };
+            let Some(prepared) = &request.prepared else { continue };
+            self.present = Some((BatchReader::decode(prepared.batch())?, request));
         }
-        writer
-            .insert(InternalKey::new(key, version), &entry)
-            .map_err(|full| Error::invalid("memtable", full.to_string()))?;
     }
-    Ok(())
+}
+
+impl<'a> Iterator for GroupWrites<'a> {
+    type Item = (InternalKey<'a>, Entry<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed.is_some() {
+            return None;
+        }
+        self.step().unwrap_or_else(|error| {
+            self.failed = Some(error);
+            None
+        })
+    }
 }
 
 /// Settles a group whatever happens: on a panic of the leader too, all waiters wake and the halt is tripped.
 struct Settle<'a> {
     journal: &'a Journal,
-    group: &'a [Arc<Waiter>],
+    group: Vec<Request>,
+    /// What became of the leader's own request, if it did not queue; it is in the first group.
+    own: Outcome,
+    /// Who is to lead next.
+    next: Option<Arc<Waiter>>,
     settled: bool,
 }
 
@@ -209,25 +230,28 @@ impl Settle<'_> {
         }
     }
 
-    fn succeed(&self, may_go_on: bool) -> bool {
-        let bytes = self.group.iter().map(|waiter| waiter.log_bytes as u64).sum();
+    fn succeed(&mut self, may_go_on: bool) -> bool {
+        let bytes = self.group.iter().map(|request| request.log_bytes() as u64).sum();
         self.journal.space.release(bytes);
-        for waiter in self.group {
-            waiter.finish(Outcome::Done);
+        for request in self.group.drain(..) {
+            match request.waiter {
+                Some(waiter) => waiter.finish(Outcome::Done),
+                None => self.own = Outcome::Done,
+            }
         }
         let mut queue = self.journal.queue.lock();
         if may_go_on && queue.has_only_buffered() {
             return true;
         }
         match queue.waiting.front() {
-            Some(next) => next.finish(Outcome::Lead),
+            Some(next) => self.next.clone_from(&next.waiter),
             None => queue.has_leader = false,
         }
         false
     }
 
     /// The group may or may not be on disk; what queued behind it never will be.
-    fn fail(&self, cause: Error) {
+    fn fail(&mut self, cause: Error) {
         // Halted already: a background step tripped the latch before anything of this group was written.
         let forgotten = seeded::is(Bug::NoSpaceAfterNumbering) && cause.is_no_space();
         let written = !matches!(cause, Error::Halted { .. }) && !forgotten;
@@ -235,9 +259,13 @@ impl Settle<'_> {
             tracing::error!(%cause, "writing stopped");
             self.journal.halt.trip(cause.clone());
         }
-        for waiter in self.group {
+        for request in self.group.drain(..) {
             let cause = cause.clone();
-            waiter.finish(if written { Outcome::Unknown(cause) } else { Outcome::NotWritten(cause) });
+            let outcome = if written { Outcome::Unknown(cause) } else { Outcome::NotWritten(cause) };
+            match request.waiter {
+                Some(waiter) => waiter.finish(outcome),
+                None => self.own = outcome,
+            }
         }
         let left: Vec<_> = {
             let mut queue = self.journal.queue.lock();
@@ -245,8 +273,8 @@ impl Settle<'_> {
             queue.waiting.drain(..).collect()
         };
         let refused = self.journal.halt.check().err().unwrap_or(cause);
-        for waiter in left {
-            waiter.finish(Outcome::NotWritten(refused.clone()));
+        for request in left {
+            request.finish(Outcome::NotWritten(refused.clone()));
         }
     }
 }

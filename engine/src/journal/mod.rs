@@ -14,6 +14,7 @@
 //!
 //! Lock order: `leader`, then `queue` or `space` (never both), then the view lock.
 
+mod gauges;
 mod group;
 mod prepare;
 mod queue;
@@ -32,10 +33,11 @@ use crate::generation::Generation;
 use crate::guarded::Guarded;
 use crate::view::Views;
 
+use gauges::Gauges;
 pub(crate) use prepare::prepare;
 pub use prepare::{MAX_VALUE_BYTES, Prepared};
 pub use queue::{CommitError, Durability};
-use queue::{Outcome, Queue, Waiter};
+use queue::{Outcome, Queue, Queued, Request};
 use space::Space;
 
 /// Limits that decide when the leader rotates and how much it writes at once.
@@ -70,12 +72,17 @@ pub(crate) struct Journal {
     frozen: Mutex<VecDeque<Arc<Generation>>>,
     /// The highest commit number known durable.
     durable: AtomicU64,
+    gauges: Gauges,
 }
 
 /// What only the leader touches.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Leader {
+    /// The generation that is written; [`Space`] has it too, for those who do not lead.
+    active: Arc<Generation>,
     scratch: Vec<u8>,
+    /// Kept for its allocation.
+    group: Vec<Request>,
     /// Logs with commits that were not synced, oldest first.
     unsynced: Vec<Unsynced>,
 }
@@ -108,8 +115,14 @@ impl Journal {
             has_leader: false,
             closed: false,
         };
+        let leader = Leader {
+            active: Arc::clone(&active),
+            scratch: Vec::new(),
+            group: Vec::new(),
+            unsynced: Vec::new(),
+        };
         Self {
-            leader: Guarded::new(Leader::default(), &halt, "the leader of a commit"),
+            leader: Guarded::new(leader, &halt, "the leader of a commit"),
             halt,
             visible,
             views,
@@ -119,6 +132,7 @@ impl Journal {
             spare: Mutex::new(None),
             frozen: Mutex::new(VecDeque::new()),
             durable: AtomicU64::new(start.last_commit),
+            gauges: Gauges::default(),
         }
     }
 
@@ -133,15 +147,16 @@ impl Journal {
         self.halt.check().map_err(CommitError::NotWritten)?;
         let bytes = prepared.log_bytes() as u64;
         self.space.reserve(bytes, prepared.has_values()).map_err(CommitError::NotWritten)?;
-        let (waiter, leads) = match self.enqueue(prepared, durability, decide) {
-            Ok(queued) => queued,
+        match self.enqueue(prepared, durability, decide) {
+            Ok(queued) => {
+                let version = queued.version();
+                self.finish(queued).map(|()| version)
+            }
             Err(error) => {
                 self.space.release(bytes);
-                return Err(error);
+                Err(error)
             }
-        };
-        let version = waiter.version;
-        self.finish(&waiter, leads).map(|()| version)
+        }
     }
 
     /// Makes every acknowledged commit durable.
@@ -150,14 +165,19 @@ impl Journal {
     /// The halt, or the failure of the sync, which trips it.
     pub(crate) fn sync(&self) -> Result<()> {
         self.halt.check()?;
-        let (waiter, leads) = {
+        let queued = {
             let mut queue = self.queue.lock();
-            let number = queue.next_number - 1;
-            let waiter = Arc::new(Waiter::new(None, number, queue.last_version, Durability::Sync));
-            queue.waiting.push_back(Arc::clone(&waiter));
-            (waiter, !std::mem::replace(&mut queue.has_leader, true))
+            let (number, version) = (queue.next_number - 1, queue.last_version);
+            queue.push(Request {
+                prepared: None,
+                number,
+                version,
+                durability: Durability::Sync,
+                place: 0,
+                waiter: None,
+            })
         };
-        self.finish::<std::convert::Infallible>(&waiter, leads).map_err(|error| match error {
+        self.finish::<std::convert::Infallible>(queued).map_err(|error| match error {
             CommitError::NotWritten(error) | CommitError::Unknown(error) => error,
             CommitError::Refused(never) => match never {},
         })
@@ -168,7 +188,7 @@ impl Journal {
         prepared: Prepared,
         durability: Durability,
         decide: impl FnOnce(Version) -> Result<(), C>,
-    ) -> Result<(Arc<Waiter>, bool), CommitError<C>> {
+    ) -> Result<Queued, CommitError<C>> {
         let mut queue = self.queue.lock();
         // Under the lock, because the halt is tripped before the queue is drained.
         self.halt.check().map_err(CommitError::NotWritten)?;
@@ -186,23 +206,20 @@ impl Journal {
         let number = queue.next_number;
         queue.next_number += 1;
         queue.last_version = version;
-        let waiter = Arc::new(Waiter::new(Some(prepared), number, version, durability));
-        queue.waiting.push_back(Arc::clone(&waiter));
-        Ok((waiter, !std::mem::replace(&mut queue.has_leader, true)))
+        let prepared = Some(prepared);
+        Ok(queue.push(Request { prepared, number, version, durability, place: 0, waiter: None }))
     }
 
-    fn finish<C>(&self, waiter: &Arc<Waiter>, leads: bool) -> Result<(), CommitError<C>> {
-        let outcome = if leads {
-            self.lead();
-            waiter.outcome()
-        } else {
-            match waiter.wait() {
+    fn finish<C>(&self, queued: Queued) -> Result<(), CommitError<C>> {
+        let outcome = match queued {
+            Queued::Leads(own) => self.lead(Some(own)),
+            Queued::Waits(waiter, _) => match waiter.wait() {
                 Outcome::Lead => {
-                    self.lead();
+                    self.lead(None);
                     waiter.outcome()
                 }
                 settled => settled,
-            }
+            },
         };
         match outcome {
             Outcome::Done => Ok(()),
@@ -228,6 +245,7 @@ impl Journal {
     /// Offers a durable, empty generation for the next rotation.
     pub(crate) fn offer_spare(&self, generation: Arc<Generation>) {
         *self.spare.lock() = Some(generation);
+        self.gauges.set_has_spare(true);
     }
 
     /// The spare generation, if any, without taking it.
@@ -247,8 +265,7 @@ impl Journal {
     pub(crate) fn rotate_now(&self) -> Result<bool> {
         self.halt.check()?;
         let mut leader = self.leader.lock();
-        let active = self.space.active();
-        if active.last_commit() == 0 {
+        if leader.active.last_commit() == 0 {
             return Ok(true);
         }
         self.rotate(&mut leader)
@@ -278,11 +295,14 @@ impl Journal {
         Some((frozen.front()?.id, frozen.back()?.id))
     }
 
-    /// Memory of all memtables, in bytes, and the number of frozen ones.
-    pub(crate) fn memtable_bytes(&self) -> (usize, usize) {
-        let frozen = self.frozen.lock();
-        let bytes: usize = frozen.iter().map(|generation| generation.memtable.byte_len()).sum();
-        (bytes + self.active().memtable.byte_len(), frozen.len())
+    /// Memory of all memtables, in bytes.
+    pub(crate) fn memtable_bytes(&self) -> usize {
+        self.gauges.memtable_bytes()
+    }
+
+    /// True while frozen generations wait for their flush.
+    pub(crate) fn has_frozen(&self) -> bool {
+        self.gauges.has_frozen()
     }
 
     /// True when the active generation is full and the next one stands ready.
@@ -292,13 +312,22 @@ impl Journal {
 
     /// True when the active generation is full and there is no other to switch to.
     pub(crate) fn lacks_spare(&self) -> bool {
-        self.needs_spare() && self.is_full(&self.active())
+        self.gauges.lacks_spare()
     }
 
     /// Tells that the oldest frozen generation is in synced tables, and with it all of its commits.
     pub(crate) fn flushed(&self, generation: &Arc<Generation>) {
-        self.frozen.lock().retain(|frozen| !Arc::ptr_eq(frozen, generation));
+        let mut frozen = self.frozen.lock();
+        frozen.retain(|frozen| !Arc::ptr_eq(frozen, generation));
+        self.gauge_frozen(&frozen);
+        drop(frozen);
         self.durable.fetch_max(generation.last_commit(), Ordering::AcqRel);
+    }
+
+    /// Under the lock of what it measures.
+    fn gauge_frozen(&self, frozen: &VecDeque<Arc<Generation>>) {
+        let bytes = frozen.iter().map(|generation| generation.memtable.byte_len()).sum();
+        self.gauges.set_frozen(frozen.len(), bytes);
     }
 
     /// The highest commit number known durable.

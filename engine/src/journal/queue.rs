@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::{Error, Version};
 use parking_lot::{Condvar, Mutex};
@@ -10,6 +11,8 @@ use super::prepare::Prepared;
 
 /// How often a follower gives the processor away before it sleeps.
 const YIELDS_BEFORE_SLEEP: u32 = 16;
+/// How often it looks before it does so.
+const SPINS_BEFORE_YIELD: u32 = 1;
 
 /// What a commit promises when it returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -47,34 +50,49 @@ pub(super) enum Outcome {
     Unknown(Error),
 }
 
-/// A queued request: a commit, or (without `prepared`) a wish to sync.
+/// A numbered request: a commit, or (without `prepared`) a wish to sync.
 #[derive(Debug)]
-pub(super) struct Waiter {
-    pub(super) prepared: Mutex<Option<Prepared>>,
-    pub(super) log_bytes: usize,
+pub(super) struct Request {
+    pub(super) prepared: Option<Prepared>,
     pub(super) number: u64,
     pub(super) version: Version,
     pub(super) durability: Durability,
+    /// Where its commit record stands in the log that its group goes to; set when the group is placed.
+    pub(super) place: u64,
+    /// Who waits for its outcome; nobody when it leads its group itself.
+    pub(super) waiter: Option<Arc<Waiter>>,
+}
+
+impl Request {
+    pub(super) fn log_bytes(&self) -> usize {
+        self.prepared.as_ref().map_or(0, Prepared::log_bytes)
+    }
+
+    /// Tells the one who waits.
+    pub(super) fn finish(&self, outcome: Outcome) {
+        if let Some(waiter) = &self.waiter {
+            waiter.finish(outcome);
+        }
+    }
+}
+
+/// How a committer learns the outcome of a request that another one writes.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    durability: Durability,
+    is_settled: AtomicBool,
     outcome: Mutex<Outcome>,
     wake: Condvar,
 }
 
 impl Waiter {
-    pub(super) fn new(
-        prepared: Option<Prepared>,
-        number: u64,
-        version: Version,
-        durability: Durability,
-    ) -> Self {
-        Self {
-            log_bytes: prepared.as_ref().map_or(0, Prepared::log_bytes),
-            prepared: Mutex::new(prepared),
-            number,
-            version,
+    pub(super) fn new(durability: Durability) -> Arc<Self> {
+        Arc::new(Self {
             durability,
+            is_settled: AtomicBool::new(false),
             outcome: Mutex::new(Outcome::Waiting),
             wake: Condvar::new(),
-        }
+        })
     }
 
     /// Blocks until the outcome is set. A buffered group takes microseconds, less than falling asleep and being woken: the
@@ -82,9 +100,11 @@ impl Waiter {
     pub(super) fn wait(&self) -> Outcome {
         if self.durability == Durability::Buffered {
             for _ in 0..YIELDS_BEFORE_SLEEP {
-                let outcome = self.outcome();
-                if !matches!(outcome, Outcome::Waiting) {
-                    return outcome;
+                for _ in 0..SPINS_BEFORE_YIELD {
+                    if self.is_settled.load(Ordering::Acquire) {
+                        return self.outcome.lock().clone();
+                    }
+                    std::hint::spin_loop();
                 }
                 std::thread::yield_now();
             }
@@ -96,15 +116,16 @@ impl Waiter {
         outcome.clone()
     }
 
-    /// Sets the outcome and wakes the committer. A leader's own request is set without anybody waiting.
-    pub(super) fn finish(&self, outcome: Outcome) {
-        *self.outcome.lock() = outcome;
-        self.wake.notify_one();
-    }
-
-    /// The outcome so far.
+    /// The outcome so far; final for a request whose own thread has led its group.
     pub(super) fn outcome(&self) -> Outcome {
         self.outcome.lock().clone()
+    }
+
+    /// Sets the outcome and wakes the committer.
+    pub(super) fn finish(&self, outcome: Outcome) {
+        *self.outcome.lock() = outcome;
+        self.is_settled.store(true, Ordering::Release);
+        self.wake.notify_one();
     }
 }
 
@@ -113,23 +134,53 @@ impl Waiter {
 pub(super) struct Queue {
     pub(super) next_number: u64,
     pub(super) last_version: Version,
-    pub(super) waiting: VecDeque<Arc<Waiter>>,
+    pub(super) waiting: VecDeque<Request>,
     pub(super) has_leader: bool,
     pub(super) closed: bool,
 }
 
+/// What became of a request that was given its number.
+pub(super) enum Queued {
+    /// There is no leader: whoever brought it leads, and holds it in its own hands.
+    Leads(Request),
+    /// It waits in the queue, for this version.
+    Waits(Arc<Waiter>, Version),
+}
+
+impl Queued {
+    pub(super) fn version(&self) -> Version {
+        match self {
+            Self::Leads(own) => own.version,
+            Self::Waits(_, version) => *version,
+        }
+    }
+}
+
 impl Queue {
+    /// Takes a request in. While there is no leader, nothing waits: then the request is the first of the next group, and a lone
+    /// committer meets neither queue nor waiter.
+    pub(super) fn push(&mut self, mut request: Request) -> Queued {
+        if !std::mem::replace(&mut self.has_leader, true) {
+            debug_assert!(self.waiting.is_empty());
+            return Queued::Leads(request);
+        }
+        let (waiter, version) = (Waiter::new(request.durability), request.version);
+        request.waiter = Some(Arc::clone(&waiter));
+        self.waiting.push_back(request);
+        Queued::Waits(waiter, version)
+    }
+
     /// True when requests wait and none of them asks for a sync.
     pub(super) fn has_only_buffered(&self) -> bool {
-        let buffered = |waiter: &Arc<Waiter>| waiter.durability == Durability::Buffered;
+        let buffered = |request: &Request| request.durability == Durability::Buffered;
         !self.waiting.is_empty() && self.waiting.iter().all(buffered)
     }
 
     /// Takes the longest run from the front that fits in `limit_bytes`, at least one request.
-    pub(super) fn take_group(&mut self, limit_bytes: usize, group: &mut Vec<Arc<Waiter>>) {
+    pub(super) fn take_group(&mut self, limit_bytes: usize, group: &mut Vec<Request>) {
         let mut bytes = 0;
         while let Some(front) = self.waiting.front() {
-            bytes += front.log_bytes;
+            bytes += front.log_bytes();
             if !group.is_empty() && bytes > limit_bytes {
                 break;
             }
