@@ -84,8 +84,9 @@ impl Journal {
             at += prepared.log_bytes() as u64;
         }
         // From here on the log holds something that is not durable, whether or not the write succeeds.
-        if !unsynced.iter().any(|known| known.generation.id == active.id && known.is_vlog == is_vlog) {
-            unsynced.push(Unsynced { generation: Arc::clone(active), is_vlog });
+        if !unsynced.iter().any(|known| known.is_log_of(active, is_vlog)) {
+            unsynced.retain(|known| known.unflushed().is_some());
+            unsynced.push(Unsynced::new(active, is_vlog));
         }
         active.set_last_commit(last_number);
         let prepared = || group.iter().filter_map(|request| request.prepared.as_ref());
@@ -110,8 +111,8 @@ impl Journal {
             leader.unsynced.drain(..leader.unsynced.len().saturating_sub(1));
         }
         for unsynced in &leader.unsynced {
-            if !unsynced.generation.is_retired() && !seeded::is(Bug::SkipLogSync) {
-                unsynced.log().sync()?;
+            if !seeded::is(Bug::SkipLogSync) {
+                unsynced.sync()?;
             }
         }
         leader.unsynced.clear();

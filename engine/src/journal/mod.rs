@@ -21,10 +21,9 @@ mod queue;
 mod space;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-use base::log::LogFile;
 use base::seeded::{self, Bug};
 use base::{Error, Halt, Result, SharedVersion, Version};
 use parking_lot::Mutex;
@@ -87,15 +86,37 @@ struct Leader {
     unsynced: Vec<Unsynced>,
 }
 
+/// A log with commits that are not durable. It must not keep its generation alive: where nobody ever asks for a sync, that would
+/// be every memtable since open.
 #[derive(Clone, Debug)]
 struct Unsynced {
-    generation: Arc<Generation>,
+    generation_id: u64,
+    /// Gone only after its flush: until then it is active or frozen, and the journal holds it.
+    generation: Weak<Generation>,
     is_vlog: bool,
 }
 
 impl Unsynced {
-    fn log(&self) -> &LogFile {
-        if self.is_vlog { &self.generation.vlog } else { &self.generation.wal }
+    fn new(generation: &Arc<Generation>, is_vlog: bool) -> Self {
+        Self { generation_id: generation.id, generation: Arc::downgrade(generation), is_vlog }
+    }
+
+    fn is_log_of(&self, generation: &Generation, is_vlog: bool) -> bool {
+        self.generation_id == generation.id && self.is_vlog == is_vlog
+    }
+
+    /// The generation, unless its commits are in synced tables.
+    fn unflushed(&self) -> Option<Arc<Generation>> {
+        self.generation.upgrade().filter(|generation| !generation.is_retired())
+    }
+
+    /// Makes its commits durable.
+    fn sync(&self) -> Result<()> {
+        match self.unflushed() {
+            Some(generation) if self.is_vlog => generation.vlog.sync(),
+            Some(generation) => generation.wal.sync(),
+            None => Ok(()),
+        }
     }
 }
 
