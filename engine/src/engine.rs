@@ -12,7 +12,7 @@ use crate::inner::{Inner, Writing};
 use crate::journal::{CommitError, Durability, Prepared, prepare};
 use crate::open::{Environment, open, open_read_only};
 use crate::pressure::{Load, Pressure, pressure};
-use crate::read::{Found, Scan, ScanHost, ScanItem, ScanOptions, get};
+use crate::read::{CurrentView, Found, Scan, ScanHost, ScanItem, ScanOptions};
 use crate::stats::Stats;
 use crate::step::{Step, StepKind};
 use crate::verify::{Progress, Verified};
@@ -165,7 +165,16 @@ impl Engine {
     /// # Errors
     /// Damage, or the system's.
     pub fn get(&self, user_key: &[u8], at: Version) -> Result<Option<Found>> {
-        get(&self.inner.views.load(), &self.inner.core.directory, user_key, at)
+        let view = self.current_view();
+        view.entry(user_key, at)?.map(|entry| view.keep(entry)).transpose()
+    }
+
+    /// The state as it is now, for reads that are done soon: it keeps files and memtables alive. Loaded after a version is
+    /// registered it serves that version; see `txn::Snapshots::read_current` for reads without registration.
+    #[inline]
+    #[must_use]
+    pub fn current_view(&self) -> CurrentView<'_> {
+        CurrentView::new(self.inner.views.load(), &self.inner.core.directory)
     }
 
     /// A scan.

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use sstable::{BlockCache, ReadOptions, Table, TableAccess};
 
 use crate::files::LivingFile;
+use crate::level_bounds::LevelBounds;
 use crate::options::LEVELS;
 
 /// What is needed to open a table.
@@ -103,6 +104,8 @@ impl TableHandle {
 #[derive(Clone, Debug)]
 pub(crate) struct TableSet {
     pub(crate) levels: Vec<Vec<Arc<TableHandle>>>,
+    /// Of each level; not used for L0, whose tables overlap.
+    bounds: Vec<LevelBounds>,
 }
 
 impl TableSet {
@@ -113,8 +116,9 @@ impl TableSet {
                 level.push(table);
             }
         }
-        let mut set = Self { levels };
+        let mut set = Self { levels, bounds: Vec::new() };
         set.sort();
+        set.bounds = set.levels.iter().map(|level| LevelBounds::new(level)).collect();
         set
     }
 
@@ -151,10 +155,16 @@ impl TableSet {
         self.levels.iter().rposition(|level| !level.is_empty())
     }
 
-    /// The table of a level below L0 that may hold `user_key`.
+    /// The table of a level below L0 that may hold `user_key`; for those who have no bounds of the level.
     pub(crate) fn find_in_level(level: &[Arc<TableHandle>], user_key: &[u8]) -> Option<usize> {
         let index = level.partition_point(|table| table.meta.largest.as_slice() < user_key);
         level.get(index).filter(|table| table.meta.smallest.as_slice() <= user_key).map(|_| index)
+    }
+
+    /// The table of `level`, below L0, that may hold `user_key`.
+    #[inline]
+    pub(crate) fn covering(&self, level: usize, user_key: &[u8]) -> Option<&Arc<TableHandle>> {
+        self.bounds.get(level)?.find(self.level(level), user_key)
     }
 
     /// The first table of a level below L0 whose largest key is at or after `target`.

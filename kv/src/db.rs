@@ -97,8 +97,7 @@ impl Db {
     /// # Errors
     /// As [`ReadTxn::get`].
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
-        let store = self.handle.store();
-        store.get(&store.begin()?, key.as_ref())
+        self.handle.store().get_now(key.as_ref())
     }
 
     /// The metadata of `key`; the value is loaded when it is asked for.
@@ -106,8 +105,7 @@ impl Db {
     /// # Errors
     /// As [`ReadTxn::get`].
     pub fn item(&self, key: impl AsRef<[u8]>) -> Result<Option<Item>> {
-        let store = self.handle.store();
-        store.item(&store.begin()?, key.as_ref())
+        self.handle.store().item_now(key.as_ref())
     }
 
     /// True when `key` has a value. Never loads it.
@@ -115,8 +113,7 @@ impl Db {
     /// # Errors
     /// As [`ReadTxn::get`].
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        let store = self.handle.store();
-        Ok(store.find(&store.begin()?, key.as_ref())?.is_some())
+        Ok(self.handle.store().find_now(key.as_ref())?.is_some())
     }
 
     /// Writes `value` under `key`: a commit of its own, which depends on nothing and never conflicts.

@@ -101,8 +101,9 @@ impl Options {
         self
     }
 
-    /// The compression of tables in the last level, which hold most of the data. Default lz4; zstd makes them smaller and slower to
-    /// read.
+    /// The compression of large values, and of tables in the last level, which hold most of the rest. Default none: blocks and values
+    /// are then read where they lie in the mapped files. With lz4, compressible data takes about 0.6 of the space and a point read two
+    /// to three times as long; zstd goes further in both. A change counts for what is written from then on.
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
         self
@@ -239,6 +240,7 @@ impl Options {
                 // Building a table takes memory for the hashes of all its keys.
                 table_bytes: self.table_bytes.min((self.memory_budget as u64 / 8).max(TABLE_MIN)),
                 bottom_compression: self.compression,
+                value_compression: self.compression,
                 access: self.access,
                 ..engine::Options::default()
             }

@@ -43,7 +43,7 @@ impl ReadOnlyDb {
     /// # Errors
     /// As [`ReadTxn::get`].
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
-        self.begin_read()?.get(key)
+        self.handle.store().get_now(key.as_ref())
     }
 
     /// The metadata of `key`; the value is loaded when it is asked for.
@@ -51,7 +51,7 @@ impl ReadOnlyDb {
     /// # Errors
     /// As [`ReadTxn::get`].
     pub fn item(&self, key: impl AsRef<[u8]>) -> Result<Option<Item>> {
-        self.begin_read()?.item(key)
+        self.handle.store().item_now(key.as_ref())
     }
 
     /// True when `key` has a value. Never loads it.
@@ -59,7 +59,7 @@ impl ReadOnlyDb {
     /// # Errors
     /// As [`ReadTxn::get`].
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        self.begin_read()?.contains_key(key)
+        Ok(self.handle.store().find_now(key.as_ref())?.is_some())
     }
 
     /// All items.

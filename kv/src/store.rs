@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::clock::Clock;
-use base::{Retention, UnixSeconds};
+use base::{Retention, SharedEntry, UnixSeconds};
 use bytes::Bytes;
-use engine::{Durability, Engine, Found, Step, Verified};
+use engine::{CurrentView, Durability, Engine, Found, Step, Verified};
 use txn::{RecentCommits, Snapshot, Snapshots};
 
 use crate::background::{Background, Who};
@@ -119,21 +119,54 @@ impl Store {
 
     /// What `key` holds for a snapshot, if it has a value.
     pub(crate) fn find(&self, snapshot: &Snapshot, key: &[u8]) -> Result<Option<Found>> {
-        self.check_open()?;
-        check_key(key)?;
-        let found = self.engine.get(key, snapshot.version())?;
-        Ok(found.filter(|found| found.entry.as_entry().is_live(snapshot.time())))
+        let Some((view, entry)) = self.entry(snapshot, key)? else { return Ok(None) };
+        Ok(Some(view.keep(entry)?))
     }
 
     pub(crate) fn get(&self, snapshot: &Snapshot, key: &[u8]) -> Result<Option<Bytes>> {
-        match self.find(snapshot, key)? {
-            Some(found) => Ok(found.value(key)?),
-            None => Ok(None),
-        }
+        let Some((view, entry)) = self.entry(snapshot, key)? else { return Ok(None) };
+        Ok(view.value(entry, key)?)
     }
 
     pub(crate) fn item(&self, snapshot: &Snapshot, key: &[u8]) -> Result<Option<Item>> {
         Ok(self.find(snapshot, key)?.map(|found| Item::found(key, found)))
+    }
+
+    /// What `key` holds now, if it has a value. One read of one view needs no snapshot.
+    pub(crate) fn find_now(&self, key: &[u8]) -> Result<Option<Found>> {
+        let Some((view, entry)) = self.entry_now(key)? else { return Ok(None) };
+        Ok(Some(view.keep(entry)?))
+    }
+
+    pub(crate) fn get_now(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        let Some((view, entry)) = self.entry_now(key)? else { return Ok(None) };
+        Ok(view.value(entry, key)?)
+    }
+
+    pub(crate) fn item_now(&self, key: &[u8]) -> Result<Option<Item>> {
+        Ok(self.find_now(key)?.map(|found| Item::found(key, found)))
+    }
+
+    /// The living entry of `key` that a snapshot sees, and the view that it is from.
+    fn entry(&self, snapshot: &Snapshot, key: &[u8]) -> Result<Option<(CurrentView<'_>, SharedEntry)>> {
+        self.check_open()?;
+        check_key(key)?;
+        let view = self.engine.current_view();
+        let entry = view.entry(key, snapshot.version())?;
+        let living = entry.filter(|entry| entry.as_entry().is_live(snapshot.time()));
+        Ok(living.map(|entry| (view, entry)))
+    }
+
+    /// The living entry of `key`, and the view that it is from.
+    #[inline]
+    fn entry_now(&self, key: &[u8]) -> Result<Option<(CurrentView<'_>, SharedEntry)>> {
+        self.check_open()?;
+        check_key(key)?;
+        let (view, version) = self.snapshots.read_current(|| self.engine.current_view());
+        let Some(entry) = view.entry(key, version)? else { return Ok(None) };
+        // Asking the time costs more than most of this: only what can expire needs it.
+        let has_expired = entry.expires_at.is_some_and(|at| at <= self.snapshots.time_of_read(self.now()));
+        Ok((!entry.as_entry().is_tombstone() && !has_expired).then_some((view, entry)))
     }
 
     /// One piece of background work.

@@ -32,7 +32,13 @@ pub(crate) struct Fingerprint(pub(crate) u16);
 impl Fingerprint {
     #[inline]
     pub(crate) fn of(key: &[u8]) -> Self {
-        Self((content_hash(key) >> 48) as u16)
+        Self::of_hash(content_hash(key))
+    }
+
+    /// The fingerprint of a key with this [`content_hash`].
+    #[inline]
+    pub(crate) fn of_hash(hash: u64) -> Self {
+        Self((hash >> 48) as u16)
     }
 
     /// This fingerprint in each of the four lanes of a word.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use base::checksum::content_hash;
 use base::{Entry, SharedEntry, Version};
 
 use crate::arena::Arena;
@@ -42,15 +43,15 @@ impl Memtable {
     #[inline]
     #[must_use]
     pub fn get(&self, user_key: &[u8], at: Version) -> Option<(Version, Entry<'_>)> {
-        let record = self.tree.arena.record(self.tree.find(user_key, at)?);
+        let record = self.tree.arena.record(self.tree.find(user_key, content_hash(user_key), at)?);
         Some((record.version(), record.entry()?))
     }
 
     /// As [`Memtable::get`], but the result owns or shares what it needs, and keeps the memtable alive if it
-    /// shares.
+    /// shares. The key's [`base::checksum::content_hash`] is computed once for all memtables that are asked.
     #[must_use]
-    pub fn get_shared(self: &Arc<Self>, user_key: &[u8], at: Version) -> Option<SharedEntry> {
-        let found = self.tree.find(user_key, at)?;
+    pub fn get_hashed(self: &Arc<Self>, user_key: &[u8], hash: u64, at: Version) -> Option<SharedEntry> {
+        let found = self.tree.find(user_key, hash, at)?;
         let record = self.tree.arena.record(found);
         let share = |_: &[u8]| share_value(self, found).unwrap_or_default();
         Some(SharedEntry::new(record.version(), record.entry()?, share))

@@ -106,10 +106,10 @@ impl Tree {
         self.arena.prefetch(child.place(), hot_bytes);
     }
 
-    /// The newest version of `user_key` at or below `at`.
+    /// The newest version of `user_key`, whose content hash is given, at or below `at`.
     #[inline]
-    pub(crate) fn find(&self, user_key: &[u8], at: Version) -> Option<Ref<Record>> {
-        let fingerprint = Fingerprint::of(user_key);
+    pub(crate) fn find(&self, user_key: &[u8], hash: u64, at: Version) -> Option<Ref<Record>> {
+        let fingerprint = Fingerprint::of_hash(hash);
         let leaf = self.arena.node(self.leaf(Goal::Holding(user_key))?);
         let (_, newest) = leaf.find(&self.arena, user_key, fingerprint, leaf.state().count)?;
         newest_at(&self.arena, newest, at)

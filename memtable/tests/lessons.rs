@@ -8,6 +8,7 @@ mod support;
 
 use std::sync::Arc;
 
+use base::checksum::content_hash;
 use base::{Cursor, Entry, InternalKey, Payload, UnixSeconds, ValuePointer, Version};
 use memtable::{ArenaPool, Full, Memtable};
 use support::{Oracle, assert_same, get, here, insert};
@@ -211,7 +212,7 @@ fn entries_come_back_whole_and_outlive_the_memtable() {
     cursor.first().unwrap();
     for (i, entry) in expected.iter().enumerate() {
         assert_eq!(memtable.get(&[i as u8], Version(1)), Some((Version(1), *entry)));
-        let shared = memtable.get_shared(&[i as u8], Version(1)).unwrap();
+        let shared = memtable.get_hashed(&[i as u8], content_hash(&[i as u8]), Version(1)).unwrap();
         assert_eq!(shared.as_entry(), *entry);
         assert_eq!(cursor.entry(), Some(*entry));
         let inline = match entry.payload {

@@ -147,6 +147,29 @@ impl Snapshots {
         self.slots.readings().count()
     }
 
+    /// A state, as `load` gives it, and the version at which it may be read for as long as it is held: the newest that
+    /// was visible before it was loaded. Takes no slot and writes nothing that is shared, so it costs less than a
+    /// snapshot; it is good for one state only. `load` must acquire, and what a retention allows to be forgotten must be
+    /// missing only in states that are published after it was asked for.
+    ///
+    /// Whatever is missing in the state was below a cut that is seen after it was loaded. So if no cut is above the
+    /// version, nothing is missing that it reads.
+    pub fn read_current<S>(&self, load: impl Fn() -> S) -> (S, Version) {
+        loop {
+            let version = self.visible();
+            let state = load();
+            if self.cut.load(Ordering::Acquire) <= version.0 {
+                return (state, version);
+            }
+        }
+    }
+
+    /// The time at which a read that began at `now` judges expiry: not before what any retention has taken as past.
+    #[must_use]
+    pub fn time_of_read(&self, now: UnixSeconds) -> UnixSeconds {
+        later_time(now, UnixSeconds(self.time_cut.load(Ordering::Acquire)))
+    }
+
     fn register_visible(self: &Arc<Self>, now: UnixSeconds, is_read_write: bool) -> Snapshot {
         let mut reading = Reading { version: self.visible(), time: now, is_read_write };
         let index = self.slots.claim(reading);

@@ -52,6 +52,34 @@ fn loom_begin_against_retention() {
     });
 }
 
+/// Goal: a read without a slot finds what it reads in the state that it loads, whatever was dropped from that state
+/// before. Method: the state is the number of retentions that were carried out on it; those must keep what is read.
+#[test]
+fn loom_read_current_against_retention() {
+    model(|| {
+        let (visible, snapshots) = registry();
+        let carried_out = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
+        let remover = loom::thread::spawn({
+            let (snapshots, carried_out) = (Arc::clone(&snapshots), Arc::clone(&carried_out));
+            move || {
+                [2, 3].map(|version| {
+                    visible.publish(Version(version));
+                    let retention = snapshots.retention(UnixSeconds(100 + version));
+                    carried_out.fetch_add(1, loom::sync::atomic::Ordering::Release);
+                    retention
+                })
+            }
+        });
+        let load = || carried_out.load(loom::sync::atomic::Ordering::Acquire);
+        let (state, version) = snapshots.read_current(load);
+        let time = snapshots.time_of_read(UnixSeconds(100));
+        for retention in &remover.join().unwrap()[..state] {
+            assert!(retention.sees(version.next(), version), "{retention:?} drops what is read at {version}");
+            assert!(retention.oldest_time <= time, "{retention:?} expires what is read at {time:?}");
+        }
+    });
+}
+
 /// Goal: the same for a snapshot that lives in a chunk of slots added at that moment, and for the oldest
 /// read-write version.
 #[test]

@@ -10,7 +10,7 @@ use crate::engine::{Engine, Failure, Opener, Order, Settings};
 
 pub(crate) const OPENER: Opener = Opener {
     name: "kv",
-    settings: "compression none above the last level, lz4 there; buffered commits survive kill -9",
+    settings: "no compression; buffered commits survive kill -9",
     open,
 };
 

@@ -8,8 +8,7 @@ mod merge_tests;
 mod scan;
 mod source;
 
-pub use get::Found;
-pub(crate) use get::get;
+pub use get::{CurrentView, Found};
 pub(crate) use level_cursor::LevelCursor;
 pub(crate) use merge::MergeCursor;
 pub(crate) use scan::{Scan, ScanHost, merge_of};
