@@ -1,66 +1,66 @@
 //! One version of one key, its value not loaded yet.
 
-use base::{Entry, UnixSeconds, Version};
+use base::{UnixSeconds, Version};
 use bytes::Bytes;
 use engine::{Found, ScanItem};
 use txn::Pending;
 
 use crate::{Error, Result};
 
-/// A key with its metadata; the value is loaded when it is asked for. Owns what it needs, however long it is held.
+/// A key with its metadata; the value is loaded when it is asked for. Owns what it needs, however long it is held; an
+/// item of a scan shares it with its neighbours, and keeps about 64 KiB of keys and values in memory: copy what is kept for long.
 #[derive(Clone, Debug)]
 pub struct Item {
     source: Source,
     has_value: bool,
 }
 
+/// Items of scans are many and small; the others are boxed, so that those are not moved about in their size.
 #[derive(Clone, Debug)]
 enum Source {
-    Found {
-        key: Bytes,
-        found: Found,
-    },
     Scanned(ScanItem),
-    /// A write of the transaction that reads, which reads at `version`.
-    Own {
-        key: Bytes,
-        pending: Pending,
-        version: Version,
-    },
+    Found(Box<(Bytes, Found)>),
+    /// A write of the transaction that reads.
+    Own(Box<OwnWrite>),
+}
+
+#[derive(Clone, Debug)]
+struct OwnWrite {
+    key: Bytes,
+    pending: Pending,
+    /// Where the transaction reads.
+    version: Version,
 }
 
 impl Item {
     pub(crate) fn found(key: &[u8], found: Found) -> Self {
-        Self { source: Source::Found { key: Bytes::copy_from_slice(key), found }, has_value: true }
+        let source = Source::Found(Box::new((Bytes::copy_from_slice(key), found)));
+        Self { source, has_value: true }
     }
 
+    #[inline]
     pub(crate) fn scanned(item: ScanItem) -> Self {
         Self { source: Source::Scanned(item), has_value: true }
     }
 
     pub(crate) fn own(key: Bytes, pending: Pending, version: Version) -> Self {
-        Self { source: Source::Own { key, pending, version }, has_value: true }
+        Self { source: Source::Own(Box::new(OwnWrite { key, pending, version })), has_value: true }
     }
 
     /// The same, for a scan that was asked for keys only.
+    #[inline]
     pub(crate) fn without_value(self) -> Self {
         Self { has_value: false, ..self }
     }
 
-    fn entry(&self) -> Entry<'_> {
-        match &self.source {
-            Source::Found { found, .. } => found.entry.as_entry(),
-            Source::Scanned(item) => item.entry.as_entry(),
-            Source::Own { pending, .. } => pending.as_entry(),
-        }
-    }
-
     /// The key.
+    #[inline]
     #[must_use]
     pub fn key(&self) -> &[u8] {
         match &self.source {
-            Source::Found { key, .. } | Source::Own { key, .. } => key,
-            Source::Scanned(item) => &item.user_key,
+            Source::Scanned(item) => item.user_key(),
+            Source::Found(found) => &found.0,
+            Source::Own(own) => &own.key,
         }
     }
 
@@ -77,9 +77,9 @@ impl Item {
             ));
         }
         let value = match &self.source {
-            Source::Found { key, found } => found.value(key)?,
             Source::Scanned(item) => item.value()?,
-            Source::Own { pending, .. } => pending.value.clone(),
+            Source::Found(found) => found.1.value(&found.0)?,
+            Source::Own(own) => own.pending.value.clone(),
         };
         Ok(value.unwrap_or_default())
     }
@@ -87,40 +87,60 @@ impl Item {
     /// The length of the value in bytes, known without loading it; 0 for a deletion.
     #[must_use]
     pub fn value_len(&self) -> u64 {
-        self.entry().value_len()
+        match &self.source {
+            Source::Scanned(item) => item.value_len(),
+            Source::Found(found) => found.1.entry.as_entry().value_len(),
+            Source::Own(own) => own.pending.as_entry().value_len(),
+        }
     }
 
     /// The commit that wrote it. For a write of the transaction that reads it: the version at which that one reads.
     #[must_use]
     pub fn version(&self) -> Version {
         match &self.source {
-            Source::Found { found, .. } => found.entry.version,
-            Source::Scanned(item) => item.entry.version,
-            Source::Own { version, .. } => *version,
+            Source::Scanned(item) => item.version(),
+            Source::Found(found) => found.1.entry.version,
+            Source::Own(own) => own.version,
         }
     }
 
     /// The byte that was set with [`crate::SetOptions::user_meta`]; 0 without.
     #[must_use]
     pub fn user_meta(&self) -> u8 {
-        self.entry().user_meta
+        match &self.source {
+            Source::Scanned(item) => item.user_meta(),
+            Source::Found(found) => found.1.entry.user_meta,
+            Source::Own(own) => own.pending.as_entry().user_meta,
+        }
     }
 
     /// When it expires; `None` = never.
     #[must_use]
     pub fn expires_at(&self) -> Option<UnixSeconds> {
-        self.entry().expires_at
+        match &self.source {
+            Source::Scanned(item) => item.expires_at(),
+            Source::Found(found) => found.1.entry.expires_at,
+            Source::Own(own) => own.pending.as_entry().expires_at,
+        }
     }
 
     /// True when this version deleted the key. Only a scan over all versions shows those.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
-        self.entry().is_tombstone()
+        match &self.source {
+            Source::Scanned(item) => item.is_tombstone(),
+            Source::Found(found) => found.1.entry.as_entry().is_tombstone(),
+            Source::Own(own) => own.pending.as_entry().is_tombstone(),
+        }
     }
 
     /// True when older versions of the key need not be kept.
     #[must_use]
     pub fn hides_older(&self) -> bool {
-        self.entry().hides_older
+        match &self.source {
+            Source::Scanned(item) => item.hides_older(),
+            Source::Found(found) => found.1.entry.hides_older,
+            Source::Own(own) => own.pending.as_entry().hides_older,
+        }
     }
 }

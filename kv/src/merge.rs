@@ -47,7 +47,7 @@ impl Merged {
                 (None, None) => return Ok(None),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(stored), Some((key, _))) => stored.user_key.as_slice().cmp(key),
+                (Some(stored), Some((key, _))) => stored.user_key().cmp(key),
             };
             if order == Ordering::Less {
                 return Ok(self.front.take().map(Item::scanned));
@@ -73,7 +73,7 @@ impl Merged {
                 (None, None) => return Ok(None),
                 (Some(_), None) => Ordering::Greater,
                 (None, Some(_)) => Ordering::Less,
-                (Some(stored), Some((key, _))) => stored.user_key.as_slice().cmp(key),
+                (Some(stored), Some((key, _))) => stored.user_key().cmp(key),
             };
             // Of all versions, the transaction's own is the newest: going backward it comes after the others.
             if order == Ordering::Greater || (order == Ordering::Equal && self.all_versions) {

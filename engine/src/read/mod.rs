@@ -1,10 +1,12 @@
 //! The way of a read: point reads and scans over one view.
 
+mod end;
 mod get;
 mod level_cursor;
 mod merge;
 #[cfg(test)]
 mod merge_tests;
+mod page;
 mod scan;
 mod source;
 
@@ -12,6 +14,7 @@ pub use get::Found;
 pub(crate) use get::get;
 pub(crate) use level_cursor::LevelCursor;
 pub(crate) use merge::MergeCursor;
+pub use page::ScanItem;
+pub use scan::ScanOptions;
 pub(crate) use scan::{Scan, ScanHost, merge_of};
-pub use scan::{ScanItem, ScanOptions};
 pub(crate) use source::Source;
