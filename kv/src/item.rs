@@ -12,7 +12,6 @@ use crate::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct Item {
     source: Source,
-    has_value: bool,
 }
 
 /// Items of scans are many and small; the others are boxed, so that those are not moved about in their size.
@@ -30,27 +29,30 @@ struct OwnWrite {
     pending: Pending,
     /// Where the transaction reads.
     version: Version,
+    /// The scan was asked for keys only.
+    is_key_only: bool,
 }
 
 impl Item {
     pub(crate) fn found(key: &[u8], found: Found) -> Self {
-        let source = Source::Found(Box::new((Bytes::copy_from_slice(key), found)));
-        Self { source, has_value: true }
+        Self { source: Source::Found(Box::new((Bytes::copy_from_slice(key), found))) }
     }
 
     #[inline]
     pub(crate) fn scanned(item: ScanItem) -> Self {
-        Self { source: Source::Scanned(item), has_value: true }
+        Self { source: Source::Scanned(item) }
     }
 
     pub(crate) fn own(key: Bytes, pending: Pending, version: Version) -> Self {
-        Self { source: Source::Own(Box::new(OwnWrite { key, pending, version })), has_value: true }
+        Self { source: Source::Own(Box::new(OwnWrite { key, pending, version, is_key_only: false })) }
     }
 
     /// The same, for a scan that was asked for keys only.
-    #[inline]
-    pub(crate) fn without_value(self) -> Self {
-        Self { has_value: false, ..self }
+    pub(crate) fn without_value(mut self) -> Self {
+        if let Source::Own(own) = &mut self.source {
+            own.is_key_only = true;
+        }
+        self
     }
 
     /// The key.
@@ -69,17 +71,13 @@ impl Item {
     ///
     /// # Errors
     /// Damage, or the system's. [`Error::InvalidOption`] when the scan was asked for keys only.
+    #[inline]
     pub fn value(&self) -> Result<Bytes> {
-        if !self.has_value {
-            return Err(Error::option(
-                "keys_only",
-                "the scan was asked for keys only; leave it out to load values",
-            ));
-        }
         let value = match &self.source {
-            Source::Scanned(item) => item.value()?,
+            Source::Scanned(item) if !item.is_key_only() => item.value()?,
             Source::Found(found) => found.1.value(&found.0)?,
-            Source::Own(own) => own.pending.value.clone(),
+            Source::Own(own) if !own.is_key_only => own.pending.value.clone(),
+            Source::Scanned(_) | Source::Own(_) => return Err(key_only()),
         };
         Ok(value.unwrap_or_default())
     }
@@ -143,4 +141,9 @@ impl Item {
             Source::Own(own) => own.pending.as_entry().hides_older,
         }
     }
+}
+
+#[cold]
+fn key_only() -> Error {
+    Error::option("keys_only", "the scan was asked for keys only; leave it out to load values")
 }

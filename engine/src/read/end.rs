@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use base::{Cursor, Direction, EntryRef, Error, InternalKey, InternalKeyBuf, Result};
+use base::{Cursor, Direction, EntryRef, Error, InternalKey, InternalKeyBuf, Payload, Result};
 
 use super::page::{Page, ScanItem};
 use super::scan::{ScanHost, ScanOptions, merge_of};
@@ -40,13 +40,42 @@ pub(super) struct Reader<'a> {
     pub(super) options: &'a ScanOptions,
 }
 
+/// What an end has considered last.
+#[derive(Default)]
+struct Met {
+    /// It is the last item of the page: the rule, and no copy of its key is made.
+    is_last_item: bool,
+    /// Else it is this, if anything.
+    other: Option<InternalKeyBuf>,
+}
+
+impl Met {
+    #[inline]
+    fn key<'a>(&'a self, page: &'a Page) -> Option<InternalKey<'a>> {
+        if self.is_last_item { page.last() } else { self.other.as_ref().map(InternalKeyBuf::as_ref) }
+    }
+
+    #[inline]
+    fn note(&mut self, key: InternalKey<'_>) {
+        self.is_last_item = false;
+        self.other.get_or_insert_default().assign(key);
+    }
+
+    /// Before the last item of the page goes.
+    fn leave(&mut self, page: &Page) {
+        if let (true, Some(key)) = (self.is_last_item, page.last()) {
+            self.note(key);
+        }
+    }
+}
+
 /// One end: a merge over a view, and the page that it has filled.
 pub(super) struct End {
     direction: Direction,
     view: Arc<View>,
     merge: MergeCursor<Source>,
-    /// The last version that was considered, shown or not; what comes next is behind it.
-    met: Option<InternalKeyBuf>,
+    /// The last version that was considered, when it is not the last item of the page; what comes next is behind it.
+    met: Met,
     page: Arc<Page>,
     /// The item of the page that is shown next.
     next: usize,
@@ -79,8 +108,8 @@ impl End {
             direction,
             view,
             merge,
-            met: None,
-            page: Arc::default(),
+            met: Met::default(),
+            page: Arc::new(Page::new(reader.options.keys_only)),
             next: 0,
             before: None,
             ended: None,
@@ -121,10 +150,11 @@ impl End {
             self.before.get_or_insert_default().assign(last);
         }
         self.next = 0;
+        self.met.leave(&self.page);
         if let Some(page) = Arc::get_mut(&mut self.page) {
             page.clear();
         } else {
-            self.page = Arc::default();
+            self.page = Arc::new(Page::new(reader.options.keys_only));
         }
         let filled = self.refresh(reader).and_then(|()| self.fill(reader, left));
         match filled {
@@ -143,12 +173,14 @@ impl End {
         }
         self.since_view = 0;
         let view = reader.host.view();
-        let Some(met) = self.met.as_ref().filter(|_| !Arc::ptr_eq(&view, &self.view)) else { return Ok(()) };
+        let Some(met) = self.met.key(&self.page).filter(|_| !Arc::ptr_eq(&view, &self.view)) else {
+            return Ok(());
+        };
         let mut merge = merge_of(&view, &reader.options.bounds)?;
         if reader.options.all_versions {
-            leave_version(&mut merge, met.as_ref(), self.direction)?;
+            leave_version(&mut merge, met, self.direction)?;
         } else {
-            leave_key(&mut merge, &met.user_key, self.direction)?;
+            leave_key(&mut merge, met.user_key, self.direction)?;
         }
         (self.merge, self.view) = (merge, view);
         Ok(())
@@ -200,7 +232,7 @@ struct Filling<'a> {
     page: &'a mut Page,
     /// How many items the page gets.
     wanted: usize,
-    met: &'a mut Option<InternalKeyBuf>,
+    met: &'a mut Met,
     /// Going backward: the last item of the page is shown unless a newer version of its key follows.
     is_tentative: bool,
     /// Versions in a row of one key that were not shown.
@@ -216,8 +248,8 @@ impl Filling<'_> {
             let Some(key) = merge.key() else { return Ok(false) };
             match self.stopped.take() {
                 None => match direction {
-                    Direction::Forward => merge.walk(direction, &mut |found| self.take_forward(found))?,
-                    Direction::Backward => merge.walk(direction, &mut |found| self.take_backward(found))?,
+                    Direction::Forward => merge.walk(direction, &mut |found| self.take_forward(&found))?,
+                    Direction::Backward => merge.walk(direction, &mut |found| self.take_backward(&found))?,
                 },
                 Some(Stop::Full) => return Ok(true),
                 Some(Stop::Outside) => return Ok(false),
@@ -247,18 +279,18 @@ impl Filling<'_> {
     /// How what was met last stands to `key`: `Less` when it comes before it, `Equal` when it hides it.
     #[inline]
     fn order(&self, key: InternalKey<'_>) -> Option<Ordering> {
-        let met = self.met.as_ref()?;
+        let met = self.met.key(self.page)?;
         Some(match self.reader.options.all_versions {
-            true => met.as_ref().cmp(&key),
-            false => met.user_key.as_slice().cmp(key.user_key),
+            true => met.cmp(&key),
+            false => met.user_key.cmp(key.user_key),
         })
     }
 
     /// Takes the next entry going forward: the first version of a key that is not above the snapshot's is the one to show.
     #[inline]
-    fn take_forward(&mut self, found: EntryRef<'_>) -> bool {
+    fn take_forward(&mut self, found: &EntryRef<'_>) -> bool {
         let (key, options) = (found.key, self.reader.options);
-        if self.page.len() >= self.wanted || self.page.is_full() {
+        if self.page.is_full(self.wanted) {
             return self.stop(Stop::Full);
         }
         if !options.bounds.admits_end(key.user_key) {
@@ -273,14 +305,17 @@ impl Filling<'_> {
             return self.unshown < STEPS_BEFORE_SEEK || self.stop(Stop::Seek);
         }
         self.unshown = 0;
-        self.met.get_or_insert_default().assign(key);
-        !self.is_shown(found) || self.push(found)
+        if self.is_shown(found) {
+            return self.push(found);
+        }
+        self.met.note(key);
+        true
     }
 
     /// Takes the next entry going backward, where the versions of a key come oldest first: the last one that is not above the
     /// snapshot's is the one to show.
     #[inline]
-    fn take_backward(&mut self, found: EntryRef<'_>) -> bool {
+    fn take_backward(&mut self, found: &EntryRef<'_>) -> bool {
         let (key, options) = (found.key, self.reader.options);
         let order = self.order(key);
         let is_same = !options.all_versions && order == Some(Ordering::Equal);
@@ -288,7 +323,7 @@ impl Filling<'_> {
             // The last item is settled, and the page may end.
             self.is_tentative = false;
             self.unshown = 0;
-            if self.page.len() >= self.wanted || self.page.is_full() {
+            if self.page.is_full(self.wanted) {
                 return self.stop(Stop::Full);
             }
             if !options.bounds.admits_start(key.user_key) {
@@ -297,51 +332,66 @@ impl Filling<'_> {
             if order.is_some_and(|order| order != Ordering::Greater) {
                 return self.stop(Stop::OutOfOrder);
             }
-            self.met.get_or_insert_default().assign(key);
         }
         if options.all_versions {
-            return key.version > options.version || !self.is_shown(found) || self.push(found);
+            if key.version <= options.version && self.is_shown(found) {
+                return self.push(found);
+            }
+            self.met.note(key);
+            return true;
         }
         self.unshown += 1;
         if self.unshown > STEPS_BEFORE_SEEK {
             return self.stop(Stop::Seek);
         }
         if key.version > options.version {
+            // What was found of the key stays; nothing of it is met again.
+            if !is_same {
+                self.met.note(key);
+            }
             return true;
         }
         self.drop_tentative();
         if !self.is_shown(found) {
+            self.met.note(key);
             return true;
         }
-        self.is_tentative = true;
-        self.push(found)
+        self.is_tentative = self.push(found);
+        self.is_tentative
     }
 
     /// True when a version that the snapshot sees is one of those that were asked for.
     #[inline]
-    fn is_shown(&self, found: EntryRef<'_>) -> bool {
+    fn is_shown(&self, found: &EntryRef<'_>) -> bool {
         let options = self.reader.options;
         found.key.version > options.since && (options.all_versions || found.entry.is_live(options.now))
     }
 
     #[inline]
-    fn push(&mut self, found: EntryRef<'_>) -> bool {
-        let keys_only = self.reader.options.keys_only;
-        if let Some(pointer) = found.entry.pointer().filter(|_| !keys_only)
-            && !self.page.keeps_segment(pointer.segment)
+    fn push(&mut self, found: &EntryRef<'_>) -> bool {
+        if let Payload::Separated(pointer) = &found.entry.payload
+            && !self.reader.options.keys_only
+            && let Err(error) = self.keep_segment(pointer.segment)
         {
-            match self.reader.host.segment(self.view, pointer.segment) {
-                Ok(segment) => self.page.keep_segment(pointer.segment, segment),
-                Err(error) => return self.stop(Stop::Failed(error)),
-            }
+            return self.stop(Stop::Failed(error));
         }
-        self.page.push(found, keys_only);
+        self.page.push(found);
+        self.met.is_last_item = true;
         true
+    }
+
+    /// Keeps the segment of a value as long as the page.
+    fn keep_segment(&mut self, number: u64) -> Result<()> {
+        if !self.page.keeps_segment(number) {
+            self.page.keep_segment(number, self.reader.host.segment(self.view, number)?);
+        }
+        Ok(())
     }
 
     /// Takes back an item of which it is not known whether it is the newest version of its key.
     fn drop_tentative(&mut self) {
         if self.is_tentative {
+            self.met.leave(self.page);
             self.page.pop();
             self.is_tentative = false;
         }
@@ -358,12 +408,12 @@ impl Filling<'_> {
     /// Going backward through a key of many versions: one seek finds the newest visible, another leaves the key.
     fn seek_newest(&mut self, merge: &mut MergeCursor<Source>) -> Result<()> {
         self.drop_tentative();
-        let Some(met) = self.met.clone() else { return Ok(()) };
+        let Some(met) = self.met.key(self.page).map(InternalKey::to_buf) else { return Ok(()) };
         merge.seek(InternalKey::new(&met.user_key, self.reader.options.version))?;
         if let (Some(key), Some(entry)) = (merge.key(), merge.entry())
             && key.user_key == met.user_key
         {
-            let found = EntryRef { key, entry, block: None };
+            let found = &EntryRef { key, entry, block: None };
             if self.is_shown(found) && !self.push(found) {
                 return Ok(());
             }

@@ -8,6 +8,8 @@ mod merge;
 mod merge_tests;
 mod page;
 mod scan;
+#[cfg(test)]
+mod scan_tests;
 mod source;
 
 pub use get::Found;

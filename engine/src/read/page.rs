@@ -30,6 +30,9 @@ pub(super) struct Page {
     /// The segments of separated values.
     segments: Vec<(u64, Arc<SegmentHandle>)>,
     kept_bytes: usize,
+    /// Where the key of the last item begins.
+    last_start: usize,
+    keys_only: bool,
 }
 
 /// One item; its key ends at `key_end` and begins where the one before it ends.
@@ -64,6 +67,11 @@ enum Place {
 }
 
 impl Page {
+    /// An empty page, for keys only or with their values.
+    pub(super) fn new(keys_only: bool) -> Self {
+        Self { keys_only, ..Self::default() }
+    }
+
     /// Makes an empty page of this one, which keeps its memory.
     pub(super) fn clear(&mut self) {
         self.keys.clear();
@@ -85,23 +93,31 @@ impl Page {
         self.items.len()
     }
 
-    /// True when it keeps as much memory alive as it may.
+    /// True when it holds `items`, or keeps as much memory alive as it may.
     #[inline]
-    pub(super) fn is_full(&self) -> bool {
-        self.kept_bytes + self.keys.len() >= BYTES_MAX
+    pub(super) fn is_full(&self, items: usize) -> bool {
+        self.items.len() >= items || self.kept_bytes + self.keys.len() >= BYTES_MAX
+    }
+
+    /// The item that was added last.
+    #[inline]
+    pub(super) fn last(&self) -> Option<InternalKey<'_>> {
+        let slot = self.items.last()?;
+        Some(InternalKey::new(self.keys.get(self.last_start..)?, slot.version))
     }
 
     /// Adds `found`, with its value unless only keys are wanted.
     #[inline]
-    pub(super) fn push(&mut self, found: EntryRef<'_>, keys_only: bool) {
+    pub(super) fn push(&mut self, found: &EntryRef<'_>) {
         let EntryRef { key, entry, block } = found;
-        let place = match (entry.payload, block) {
+        let place = match (&entry.payload, block) {
             (Payload::Tombstone, _) => Place::Tombstone,
-            (Payload::Separated(pointer), _) => Place::Segment(pointer),
-            (Payload::Inline(value), _) if keys_only => Place::Elsewhere { len: value.len() as u32 },
+            (Payload::Separated(pointer), _) => Place::Segment(*pointer),
+            (Payload::Inline(value), _) if self.keys_only => Place::Elsewhere { len: value.len() as u32 },
             (Payload::Inline(value), Some(block)) => self.share(value, block),
             (Payload::Inline(value), None) => self.copy(value),
         };
+        self.last_start = self.keys.len();
         self.keys.extend_from_slice(key.user_key);
         self.items.push(Slot {
             version: key.version,
@@ -116,8 +132,9 @@ impl Page {
     /// Takes back the item that was added last.
     pub(super) fn pop(&mut self) {
         self.items.pop();
-        let end = self.items.last().map_or(0, |slot| slot.key_end);
-        self.keys.truncate(end as usize);
+        self.keys.truncate(self.last_start);
+        let before = self.items.len().checked_sub(2).and_then(|before| self.items.get(before));
+        self.last_start = before.map_or(0, |slot| slot.key_end as usize);
     }
 
     /// True when segment `number` is kept alive.
@@ -145,19 +162,22 @@ impl Page {
 
     #[inline]
     fn share(&mut self, value: &[u8], block: &Bytes) -> Place {
-        let is_same = |kept: &Bytes| kept.as_ptr() == block.as_ptr();
-        let first = self.blocks.len().saturating_sub(RECENT_BLOCKS);
-        let recent = self.blocks.get(first..).unwrap_or_default();
-        let at = match recent.iter().rposition(is_same) {
-            Some(at) => first + at,
-            None => {
-                self.blocks.push(block.clone());
-                self.kept_bytes += block.len();
-                self.blocks.len() - 1
-            }
-        };
+        let is_same = self.blocks.last().is_some_and(|kept| kept.as_ptr() == block.as_ptr());
+        let at = if is_same { self.blocks.len() - 1 } else { self.keep_block(block) };
         let start = value.as_ptr().addr().wrapping_sub(block.as_ptr().addr());
         Place::Block { block: at as u32, start: start as u32, len: value.len() as u32 }
+    }
+
+    /// The place of a block among those that are kept.
+    fn keep_block(&mut self, block: &Bytes) -> usize {
+        let first = self.blocks.len().saturating_sub(RECENT_BLOCKS);
+        let recent = self.blocks.get(first..).unwrap_or_default();
+        if let Some(at) = recent.iter().rposition(|kept| kept.as_ptr() == block.as_ptr()) {
+            return first + at;
+        }
+        self.blocks.push(block.clone());
+        self.kept_bytes += block.len();
+        self.blocks.len() - 1
     }
 
     fn copy(&mut self, value: &[u8]) -> Place {
@@ -173,24 +193,24 @@ impl Page {
 #[derive(Clone, Debug)]
 pub struct ScanItem {
     page: Arc<Page>,
-    at: u32,
+    at: usize,
 }
 
 impl ScanItem {
     /// Item `at` of `page`, which there is.
     #[inline]
     pub(super) fn new(page: &Arc<Page>, at: usize) -> Self {
-        Self { page: Arc::clone(page), at: at as u32 }
+        Self { page: Arc::clone(page), at }
     }
 
     #[inline]
     fn slot(&self) -> Option<&Slot> {
-        self.page.items.get(self.at as usize)
+        self.page.items.get(self.at)
     }
 
     #[inline]
     fn internal_key(&self) -> InternalKey<'_> {
-        self.page.key(self.at as usize).unwrap_or(InternalKey::first_of(&[]))
+        self.page.key(self.at).unwrap_or(InternalKey::first_of(&[]))
     }
 
     /// The key.
@@ -242,28 +262,43 @@ impl ScanItem {
         }
     }
 
+    /// True when the scan was asked for keys only: the value cannot be had.
+    #[inline]
+    #[must_use]
+    pub fn is_key_only(&self) -> bool {
+        self.page.keys_only
+    }
+
     /// The value; `None` for a tombstone. Shares memory where it can.
     ///
     /// # Errors
     /// Damage, or the system's; that only keys were asked for.
+    #[inline]
     pub fn value(&self) -> Result<Option<Bytes>> {
-        let Some(slot) = self.slot() else { return Ok(None) };
-        let span = |start: u32, len: u32| start as usize..start as usize + len as usize;
-        match slot.place {
-            Place::Tombstone => Ok(None),
-            Place::Block { block, start, len } => {
-                let block = self.page.blocks.get(block as usize);
-                Ok(block.and_then(|block| Some(block.slice_ref(block.get(span(start, len))?))))
+        if let Some(Slot { place: Place::Block { block, start, len }, .. }) = self.slot()
+            && let Some(block) = self.page.blocks.get(*block as usize)
+        {
+            let (start, end) = (*start as usize, *start as usize + *len as usize);
+            if end <= block.len() {
+                return Ok(Some(block.slice(start..end)));
             }
-            Place::Copy { start, len } => {
-                Ok(self.page.copies.get(span(start, len)).map(Bytes::copy_from_slice))
+        }
+        self.load()
+    }
+
+    fn load(&self) -> Result<Option<Bytes>> {
+        match self.slot().map(|slot| slot.place) {
+            None | Some(Place::Tombstone | Place::Block { .. }) => Ok(None),
+            Some(Place::Copy { start, len }) => {
+                let copy = self.page.copies.get(start as usize..start as usize + len as usize);
+                Ok(copy.map(Bytes::copy_from_slice))
             }
-            Place::Segment(pointer) => self.load(&pointer),
-            Place::Elsewhere { .. } => Err(not_wanted()),
+            Some(Place::Segment(pointer)) => self.load_from_segment(&pointer),
+            Some(Place::Elsewhere { .. }) => Err(not_wanted()),
         }
     }
 
-    fn load(&self, pointer: &ValuePointer) -> Result<Option<Bytes>> {
+    fn load_from_segment(&self, pointer: &ValuePointer) -> Result<Option<Bytes>> {
         let segment = self.page.segment(pointer.segment).ok_or_else(not_wanted)?;
         let key = self.internal_key();
         segment.segment()?.get(pointer, key.user_key, key.version).map(Some)

@@ -56,8 +56,9 @@ pub(crate) struct Scan {
     host: Arc<dyn ScanHost>,
     options: ScanOptions,
     ahead: ReadAhead,
-    front: Option<End>,
-    back: Option<End>,
+    /// Both boxed, because a scan is moved about before it is used.
+    front: Option<Box<End>>,
+    back: Option<Box<End>>,
     /// How many more items will be asked for.
     left: u64,
     finished: bool,
@@ -102,42 +103,29 @@ impl Scan {
         Self { host, options, ahead, front: None, back: None, left, finished: false }
     }
 
-    /// The next item from the front; `None` at the end, or where the back has been.
+    /// The next item, if it has been read and nothing need be looked at but its page: the rule, at no cost.
     #[inline]
-    pub(crate) fn next(&mut self) -> Result<Option<ScanItem>> {
-        self.step(Direction::Forward)
-    }
-
-    /// The next item from the back; `None` at the end, or where the front has been.
-    #[inline]
-    pub(crate) fn next_back(&mut self) -> Result<Option<ScanItem>> {
-        self.step(Direction::Backward)
-    }
-
-    #[inline]
-    fn step(&mut self, direction: Direction) -> Result<Option<ScanItem>> {
-        let (end, other) = match direction {
-            Direction::Forward => (&mut self.front, &self.back),
-            Direction::Backward => (&mut self.back, &self.front),
+    pub(crate) fn take(&mut self, direction: Direction) -> Option<ScanItem> {
+        // Ends that might meet are looked at by `next`; those of a finished scan are gone.
+        let item = match (direction, &mut self.front, &mut self.back) {
+            (Direction::Forward, Some(end), None) | (Direction::Backward, None, Some(end)) => end.take()?,
+            _ => return None,
         };
-        // The rule: the page has an item, and no other end that it could meet.
-        if !self.finished
-            && let (Some(end), None) = (end, other)
-            && let Some(item) = end.take()
-        {
-            self.left = self.left.saturating_sub(1);
-            return Ok(Some(item));
-        }
-        self.step_slowly(direction)
+        self.left = self.left.saturating_sub(1);
+        Some(item)
     }
 
-    /// Ends the scan at the first error, so that a caller who goes on is not shown a gap.
-    fn step_slowly(&mut self, direction: Direction) -> Result<Option<ScanItem>> {
+    /// The next item from the front or the back; `None` where the ends have met. Ends at the first error, so that a caller who
+    /// goes on is not shown a gap.
+    pub(crate) fn next(&mut self, direction: Direction) -> Result<Option<ScanItem>> {
         if self.finished {
             return Ok(None);
         }
         let item = self.read(direction);
-        self.finished = !matches!(item, Ok(Some(_)));
+        if !matches!(item, Ok(Some(_))) {
+            self.finished = true;
+            (self.front, self.back) = (None, None);
+        }
         item
     }
 
@@ -150,7 +138,7 @@ impl Scan {
         };
         let end = match end {
             Some(end) => end,
-            None => end.insert(End::open(reader, direction, self.ahead)?),
+            None => end.insert(Box::new(End::open(reader, direction, self.ahead)?)),
         };
         let item = match end.take() {
             Some(item) => Some(item),
@@ -158,7 +146,7 @@ impl Scan {
             None => None,
         };
         self.left = self.left.saturating_sub(1);
-        Ok(item.filter(|item| is_before(item, direction, &self.options, other.as_ref())))
+        Ok(item.filter(|item| is_before(item, direction, &self.options, other.as_deref())))
     }
 }
 
