@@ -4,6 +4,26 @@ use bytes::Bytes;
 
 use crate::{Entry, InternalKey, Result};
 
+/// The way through a sorted run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To larger keys.
+    Forward,
+    /// To smaller keys.
+    Backward,
+}
+
+/// One entry of a run, as [`Cursor::walk`] shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryRef<'a> {
+    /// Its key.
+    pub key: InternalKey<'a>,
+    /// What it holds.
+    pub entry: Entry<'a>,
+    /// The shared bytes that an inline value lies in; `None` where the run cannot share them.
+    pub block: Option<&'a Bytes>,
+}
+
 /// A position in a sorted run.
 ///
 /// `key` and `entry` are `None` before the first positioning call, past either end, and after an error:
@@ -43,4 +63,25 @@ pub trait Cursor {
 
     /// One step down.
     fn prev(&mut self) -> Result<()>;
+
+    /// Shows `visit` the entry here and those that follow in `direction`, until it refuses one by `false`: there the cursor stands
+    /// then. It may stop before, where that is convenient, as at the end of a block, on an entry that it has not shown; but it
+    /// shows at least one if there is one. At the end of the run it is left unpositioned.
+    ///
+    /// The same as steps, and faster: what is the same for a whole block is done once for it.
+    ///
+    /// # Errors
+    /// Those of a step; what was shown before is right.
+    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(EntryRef<'_>) -> bool) -> Result<()> {
+        while let (Some(key), Some(entry)) = (self.key(), self.entry()) {
+            if !visit(EntryRef { key, entry, block: None }) {
+                break;
+            }
+            match direction {
+                Direction::Forward => self.next()?,
+                Direction::Backward => self.prev()?,
+            }
+        }
+        Ok(())
+    }
 }

@@ -30,7 +30,7 @@ pub mod vfs;
 
 pub use clock::UnixSeconds;
 pub use compress::Compression;
-pub use cursor::Cursor;
+pub use cursor::{Cursor, Direction, EntryRef};
 pub use entry::{Entry, Payload, SharedEntry, SharedPayload, ValuePointer};
 pub use error::{Error, Result};
 pub use halt::Halt;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use base::{Entry, Error, Result, Retention, SharedVersion, Version};
+use base::{Direction, Entry, Error, Result, Retention, SharedVersion, Version};
 use manifest::Edit;
 
 use crate::compaction::{Manual, manual_has_work};
@@ -46,7 +46,7 @@ impl EngineScan {
         reason = "fallible: an iterator of results is made by the facade"
     )]
     pub fn next(&mut self) -> Result<Option<ScanItem>> {
-        self.scan.next()
+        self.step(Direction::Forward)
     }
 
     /// The next item from the back.
@@ -54,7 +54,25 @@ impl EngineScan {
     /// # Errors
     /// Damage, or the system's; the scan has ended then.
     pub fn next_back(&mut self) -> Result<Option<ScanItem>> {
-        self.scan.next_back()
+        self.step(Direction::Backward)
+    }
+
+    /// The next item in a direction, forward from the front or backward from the back.
+    ///
+    /// # Errors
+    /// Damage, or the system's; the scan has ended then.
+    #[inline]
+    pub fn step(&mut self, direction: Direction) -> Result<Option<ScanItem>> {
+        match self.scan.take(direction) {
+            Some(item) => Ok(Some(item)),
+            None => self.scan.next(direction),
+        }
+    }
+
+    /// The next item, if it has been read ahead; `None` says nothing but that [`EngineScan::step`] has to be asked.
+    #[inline]
+    pub fn take_read(&mut self, direction: Direction) -> Option<ScanItem> {
+        self.scan.take(direction)
     }
 }
 

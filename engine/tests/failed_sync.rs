@@ -89,17 +89,11 @@ impl Run {
 }
 
 fn dump(engine: &Engine) -> Map {
-    let options = engine::ScanOptions {
-        bounds: base::KeyBounds::all(),
-        version: engine.visible().load(),
-        now: UnixSeconds(1_000),
-        all_versions: false,
-        since: base::Version::ZERO,
-    };
+    let options = engine::ScanOptions::at(engine.visible().load(), UnixSeconds(1_000));
     let (mut scan, mut all) = (engine.scan(options), Map::new());
     while let Some(item) = scan.next().unwrap() {
         let value = item.value().unwrap().expect("a live item has a value").to_vec();
-        all.insert(item.user_key, value);
+        all.insert(item.user_key().to_vec(), value);
     }
     all
 }

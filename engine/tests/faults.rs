@@ -104,18 +104,12 @@ fn check_reads(engine: &Engine, belief: &Belief) {
             assert_eq!(read.as_deref(), expected, "{}", key.escape_ascii());
         }
     }
-    let options = engine::ScanOptions {
-        bounds: base::KeyBounds::all(),
-        version: at,
-        now: UnixSeconds(1_000),
-        all_versions: false,
-        since: base::Version::ZERO,
-    };
+    let options = engine::ScanOptions::at(at, UnixSeconds(1_000));
     let scanned = belief.outcome_of(|| {
         let (mut scan, mut all) = (engine.scan(options), Map::new());
         while let Some(item) = scan.next()? {
             let value = item.value()?.expect("a live item has a value").to_vec();
-            all.insert(item.user_key, value);
+            all.insert(item.user_key().to_vec(), value);
         }
         Ok::<Map, Error>(all)
     });

@@ -178,7 +178,7 @@ fn hb_04_parts_of_a_compaction_give_what_the_whole_gives() {
         options.all_versions = true;
         let mut scan = harness.engine.scan(options);
         while let Some(item) = scan.next().unwrap() {
-            all.push((item.user_key.clone(), item.entry.version, item.value().unwrap()));
+            all.push((item.user_key().to_vec(), item.version(), item.value().unwrap()));
         }
         (all, parts)
     };

@@ -34,18 +34,12 @@ fn open_files(files: &Files, options: &Options) -> (MemVfs, Result<Engine>) {
 }
 
 fn dump(engine: &Engine) -> Result<Map> {
-    let scan_options = engine::ScanOptions {
-        bounds: base::KeyBounds::all(),
-        version: engine.visible().load(),
-        now: UnixSeconds(1_000),
-        all_versions: false,
-        since: base::Version::ZERO,
-    };
+    let scan_options = engine::ScanOptions::at(engine.visible().load(), UnixSeconds(1_000));
     let mut scan = engine.scan(scan_options);
     let mut all = Map::new();
     while let Some(item) = scan.next()? {
         let value = item.value()?.expect("a live item has a value").to_vec();
-        all.insert(item.user_key, value);
+        all.insert(item.user_key().to_vec(), value);
     }
     Ok(all)
 }

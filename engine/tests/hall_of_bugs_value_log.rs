@@ -28,10 +28,9 @@ fn all_versions(harness: &Harness) -> Vec<(Vec<u8>, Meta, Vec<u8>)> {
     let mut scan = harness.engine.scan(ScanOptions { all_versions: true, ..harness.scan_options(at) });
     let mut all = Vec::new();
     while let Some(item) = scan.next().unwrap() {
-        let entry = item.entry.as_entry();
-        let meta = (entry.user_meta, entry.expires_at, entry.hides_older);
+        let meta = (item.user_meta(), item.expires_at(), item.hides_older());
         let value = item.value().unwrap().map_or_else(Vec::new, |value| value.to_vec());
-        all.push((item.user_key, meta, value));
+        all.push((item.user_key().to_vec(), meta, value));
     }
     all
 }

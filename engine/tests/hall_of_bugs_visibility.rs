@@ -220,7 +220,7 @@ fn hb_55_background_work_between_version_and_read_changes_nothing() {
                 }
             }
             if let Some(item) = scan.next().unwrap() {
-                seen.push((item.user_key.clone(), item.value().unwrap().unwrap().to_vec()));
+                seen.push((item.user_key().to_vec(), item.value().unwrap().unwrap().to_vec()));
             }
         }
         assert_same(&seen, &expected, &format!("{pause} steps, the scan"));
@@ -317,7 +317,7 @@ fn assert_range(
             let item = if is_front { scan.next() } else { scan.next_back() };
             let Some(item) = item.unwrap() else { break };
             let value = item.value().unwrap().unwrap().to_vec();
-            if is_front { &mut front } else { &mut back }.push((item.user_key, value));
+            if is_front { &mut front } else { &mut back }.push((item.user_key().to_vec(), value));
         }
         back.reverse();
         assert_same(&[front, back].concat(), expected, &format!("{what}, pattern {pattern}"));

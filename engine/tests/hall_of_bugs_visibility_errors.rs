@@ -125,7 +125,7 @@ fn scan(harness: &Harness, is_forward: bool) -> (Pairs, bool) {
         let item = if is_forward { scan.next() } else { scan.next_back() };
         match item.and_then(|item| item.map(|item| Ok((item.value()?, item))).transpose()) {
             Ok(None) => break false,
-            Ok(Some((value, item))) => seen.push((item.user_key, value.unwrap().to_vec())),
+            Ok(Some((value, item))) => seen.push((item.user_key().to_vec(), value.unwrap().to_vec())),
             Err(_) => break true,
         }
     };

@@ -111,7 +111,7 @@ impl Run {
             };
             let value = item.value().unwrap().unwrap().to_vec();
             let shown = if forward { &mut long.front } else { &mut long.back };
-            shown.push((item.user_key, value));
+            shown.push((item.user_key().to_vec(), value));
         }
         self.scan = Some(long);
     }

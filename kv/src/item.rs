@@ -1,66 +1,68 @@
 //! One version of one key, its value not loaded yet.
 
-use base::{Entry, SharedEntry, SharedPayload, UnixSeconds, Version};
+use base::{SharedEntry, SharedPayload, UnixSeconds, Version};
 use bytes::Bytes;
 use engine::{Found, ScanItem};
 use txn::Pending;
 
 use crate::{Error, Result};
 
-/// A key with its metadata; the value is loaded when it is asked for. Owns what it needs, however long it is held.
+/// A key with its metadata; the value is loaded when it is asked for. Owns what it needs, however long it is held; an
+/// item of a scan shares it with its neighbours, and keeps about 64 KiB of keys and values in memory: copy what is kept for long.
 #[derive(Clone, Debug)]
 pub struct Item {
     source: Source,
-    has_value: bool,
+}
+
+/// Items of scans are many and small; the others are boxed, so that those are not moved about in their size.
+#[derive(Clone, Debug)]
+enum Source {
+    Scanned(ScanItem),
+    Found(Box<(Bytes, Found)>),
+    /// A write of the transaction that reads.
+    Own(Box<OwnWrite>),
 }
 
 #[derive(Clone, Debug)]
-enum Source {
-    Found {
-        key: Bytes,
-        found: Found,
-    },
-    Scanned(ScanItem),
-    /// A write of the transaction that reads, at the version that it reads at.
-    Own {
-        key: Bytes,
-        entry: SharedEntry,
-    },
+struct OwnWrite {
+    key: Bytes,
+    /// With the version that the transaction reads at.
+    entry: SharedEntry,
+    /// The scan was asked for keys only.
+    is_key_only: bool,
 }
 
 impl Item {
     pub(crate) fn found(key: &[u8], found: Found) -> Self {
-        Self { source: Source::Found { key: Bytes::copy_from_slice(key), found }, has_value: true }
+        Self { source: Source::Found(Box::new((Bytes::copy_from_slice(key), found))) }
     }
 
+    #[inline]
     pub(crate) fn scanned(item: ScanItem) -> Self {
-        Self { source: Source::Scanned(item), has_value: true }
+        Self { source: Source::Scanned(item) }
     }
 
     pub(crate) fn own(key: Bytes, pending: &Pending<'_>, version: Version) -> Self {
         let entry = SharedEntry::new(version, pending.as_entry(), Bytes::copy_from_slice);
-        Self { source: Source::Own { key, entry }, has_value: true }
+        Self { source: Source::Own(Box::new(OwnWrite { key, entry, is_key_only: false })) }
     }
 
     /// The same, for a scan that was asked for keys only.
-    pub(crate) fn without_value(self) -> Self {
-        Self { has_value: false, ..self }
-    }
-
-    fn entry(&self) -> Entry<'_> {
-        match &self.source {
-            Source::Found { found, .. } => found.entry.as_entry(),
-            Source::Scanned(item) => item.entry.as_entry(),
-            Source::Own { entry, .. } => entry.as_entry(),
+    pub(crate) fn without_value(mut self) -> Self {
+        if let Source::Own(own) = &mut self.source {
+            own.is_key_only = true;
         }
+        self
     }
 
     /// The key.
+    #[inline]
     #[must_use]
     pub fn key(&self) -> &[u8] {
         match &self.source {
-            Source::Found { key, .. } | Source::Own { key, .. } => key,
-            Source::Scanned(item) => &item.user_key,
+            Source::Scanned(item) => item.user_key(),
+            Source::Found(found) => &found.0,
+            Source::Own(own) => &own.key,
         }
     }
 
@@ -69,20 +71,16 @@ impl Item {
     ///
     /// # Errors
     /// Damage, or the system's. [`Error::InvalidOption`] when the scan was asked for keys only.
+    #[inline]
     pub fn value(&self) -> Result<Bytes> {
-        if !self.has_value {
-            return Err(Error::option(
-                "keys_only",
-                "the scan was asked for keys only; leave it out to load values",
-            ));
-        }
         let value = match &self.source {
-            Source::Found { key, found } => found.value(key)?,
-            Source::Scanned(item) => item.value()?,
-            Source::Own { entry, .. } => match &entry.payload {
+            Source::Scanned(item) if !item.is_key_only() => item.value()?,
+            Source::Found(found) => found.1.value(&found.0)?,
+            Source::Own(own) if !own.is_key_only => match &own.entry.payload {
                 SharedPayload::Inline(value) => Some(value.clone()),
                 SharedPayload::Tombstone | SharedPayload::Separated(_) => None,
             },
+            Source::Scanned(_) | Source::Own(_) => return Err(key_only()),
         };
         Ok(value.unwrap_or_default())
     }
@@ -90,40 +88,65 @@ impl Item {
     /// The length of the value in bytes, known without loading it; 0 for a deletion.
     #[must_use]
     pub fn value_len(&self) -> u64 {
-        self.entry().value_len()
+        match &self.source {
+            Source::Scanned(item) => item.value_len(),
+            Source::Found(found) => found.1.entry.as_entry().value_len(),
+            Source::Own(own) => own.entry.as_entry().value_len(),
+        }
     }
 
     /// The commit that wrote it. For a write of the transaction that reads it: the version at which that one reads.
     #[must_use]
     pub fn version(&self) -> Version {
         match &self.source {
-            Source::Found { found, .. } => found.entry.version,
-            Source::Scanned(item) => item.entry.version,
-            Source::Own { entry, .. } => entry.version,
+            Source::Scanned(item) => item.version(),
+            Source::Found(found) => found.1.entry.version,
+            Source::Own(own) => own.entry.version,
         }
     }
 
     /// The byte that was set with [`crate::SetOptions::user_meta`]; 0 without.
     #[must_use]
     pub fn user_meta(&self) -> u8 {
-        self.entry().user_meta
+        match &self.source {
+            Source::Scanned(item) => item.user_meta(),
+            Source::Found(found) => found.1.entry.user_meta,
+            Source::Own(own) => own.entry.as_entry().user_meta,
+        }
     }
 
     /// When it expires; `None` = never.
     #[must_use]
     pub fn expires_at(&self) -> Option<UnixSeconds> {
-        self.entry().expires_at
+        match &self.source {
+            Source::Scanned(item) => item.expires_at(),
+            Source::Found(found) => found.1.entry.expires_at,
+            Source::Own(own) => own.entry.as_entry().expires_at,
+        }
     }
 
     /// True when this version deleted the key. Only a scan over all versions shows those.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
-        self.entry().is_tombstone()
+        match &self.source {
+            Source::Scanned(item) => item.is_tombstone(),
+            Source::Found(found) => found.1.entry.as_entry().is_tombstone(),
+            Source::Own(own) => own.entry.as_entry().is_tombstone(),
+        }
     }
 
     /// True when older versions of the key need not be kept.
     #[must_use]
     pub fn hides_older(&self) -> bool {
-        self.entry().hides_older
+        match &self.source {
+            Source::Scanned(item) => item.hides_older(),
+            Source::Found(found) => found.1.entry.hides_older,
+            Source::Own(own) => own.entry.as_entry().hides_older,
+        }
     }
+}
+
+#[cold]
+fn key_only() -> Error {
+    Error::option("keys_only", "the scan was asked for keys only; leave it out to load values")
 }

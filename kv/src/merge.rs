@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use base::{KeyBounds, UnixSeconds, Version};
+use base::{Direction, KeyBounds, UnixSeconds, Version};
 use bytes::Bytes;
 use engine::{EngineScan, ScanItem};
 use txn::{Pending, WriteSet};
@@ -35,9 +35,26 @@ impl Merged {
         Self { scan, front: None, back: None, own, all_versions, version: at.0, time: at.1 }
     }
 
-    /// The next item from the front.
-    pub(crate) fn next(&mut self) -> Result<Option<Item>> {
-        let Some(own) = &mut self.own else { return Ok(self.scan.next()?.map(Item::scanned)) };
+    /// The next item, if it has been read and is not to be compared with anything.
+    #[inline]
+    pub(crate) fn take_read(&mut self, direction: Direction) -> Option<Item> {
+        if self.own.is_some() {
+            return None;
+        }
+        self.scan.take_read(direction).map(Item::scanned)
+    }
+
+    /// The next item.
+    pub(crate) fn step(&mut self, direction: Direction) -> Result<Option<Item>> {
+        match (direction, &self.own) {
+            (_, None) => Ok(self.scan.step(direction)?.map(Item::scanned)),
+            (Direction::Forward, Some(_)) => self.next(),
+            (Direction::Backward, Some(_)) => self.next_back(),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Item>> {
+        let Some(own) = &mut self.own else { return Ok(None) };
         loop {
             if self.front.is_none() {
                 // Where the ends meet, what the other end has taken and not shown is the last item.
@@ -47,7 +64,7 @@ impl Merged {
                 (None, None) => return Ok(None),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(stored), Some((key, _))) => stored.user_key.as_slice().cmp(key),
+                (Some(stored), Some((key, _))) => stored.user_key().cmp(key),
             };
             if order == Ordering::Less {
                 return Ok(self.front.take().map(Item::scanned));
@@ -62,9 +79,8 @@ impl Merged {
         }
     }
 
-    /// The next item from the back.
-    pub(crate) fn next_back(&mut self) -> Result<Option<Item>> {
-        let Some(own) = &mut self.own else { return Ok(self.scan.next_back()?.map(Item::scanned)) };
+    fn next_back(&mut self) -> Result<Option<Item>> {
+        let Some(own) = &mut self.own else { return Ok(None) };
         loop {
             if self.back.is_none() {
                 self.back = self.scan.next_back()?.or_else(|| self.front.take());
@@ -73,7 +89,7 @@ impl Merged {
                 (None, None) => return Ok(None),
                 (Some(_), None) => Ordering::Greater,
                 (None, Some(_)) => Ordering::Less,
-                (Some(stored), Some((key, _))) => stored.user_key.as_slice().cmp(key),
+                (Some(stored), Some((key, _))) => stored.user_key().cmp(key),
             };
             // Of all versions, the transaction's own is the newest: going backward it comes after the others.
             if order == Ordering::Greater || (order == Ordering::Equal && self.all_versions) {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use base::Direction;
 use txn::Snapshot;
 
 use crate::handle::Handle;
@@ -20,8 +21,8 @@ pub struct Range {
     visit: Option<Visit>,
     reversed: bool,
     keys_only: bool,
+    /// How many more items are shown; none after the end or an error.
     left: u64,
-    finished: bool,
     /// What the iteration reads is kept while this lives.
     snapshot: Snapshot,
     handle: Arc<Handle>,
@@ -44,45 +45,67 @@ impl Range {
         shape: Shape,
     ) -> Self {
         let Shape { reversed, keys_only, limit } = shape;
-        Self { merged, visit, reversed, keys_only, left: limit, finished: false, snapshot, handle }
+        Self { merged, visit, reversed, keys_only, left: limit, snapshot, handle }
     }
 
-    fn step(&mut self, from_back: bool) -> Option<Result<Item>> {
-        if self.finished || self.left == 0 {
+    /// The next item in a direction.
+    #[inline]
+    fn step(&mut self, direction: Direction) -> Option<Result<Item>> {
+        if self.left == 0 {
             return None;
         }
-        let item = self.advance(from_back).transpose();
-        match &item {
-            Some(Ok(_)) => self.left -= 1,
-            Some(Err(_)) | None => self.finished = true,
+        // The rule, and the fast one: nothing is recorded, the database is open, and the item has been read.
+        if self.visit.is_none()
+            && self.handle.store().check_open().is_ok()
+            && let Some(item) = self.merged.take_read(direction)
+        {
+            self.left -= 1;
+            return Some(Ok(item));
         }
+        self.read(direction)
+    }
+
+    fn read(&mut self, direction: Direction) -> Option<Result<Item>> {
+        let item = self.advance(direction).transpose();
+        self.left = if matches!(item, Some(Ok(_))) { self.left - 1 } else { 0 };
         item
     }
 
-    fn advance(&mut self, from_back: bool) -> Result<Option<Item>> {
+    fn advance(&mut self, direction: Direction) -> Result<Option<Item>> {
         self.handle.store().check_open()?;
-        let item = if from_back { self.merged.next_back()? } else { self.merged.next()? };
+        let item = self.merged.step(direction)?;
         if let Some(visit) = &self.visit {
             match &item {
-                Some(item) => visit.reached(item.key(), from_back),
+                Some(item) => visit.reached(item.key(), direction == Direction::Backward),
                 None => visit.ran_out(),
             }
         }
         Ok(item.map(|item| if self.keys_only { item.without_value() } else { item }))
+    }
+
+    /// Where the front of the range is.
+    #[inline]
+    fn onward(&self) -> Direction {
+        if self.reversed { Direction::Backward } else { Direction::Forward }
     }
 }
 
 impl Iterator for Range {
     type Item = Result<Item>;
 
+    #[inline]
     fn next(&mut self) -> Option<Result<Item>> {
-        self.step(self.reversed)
+        self.step(self.onward())
     }
 }
 
 impl DoubleEndedIterator for Range {
+    #[inline]
     fn next_back(&mut self) -> Option<Result<Item>> {
-        self.step(!self.reversed)
+        match self.onward() {
+            Direction::Forward => self.step(Direction::Backward),
+            Direction::Backward => self.step(Direction::Forward),
+        }
     }
 }
 

@@ -117,7 +117,8 @@ impl Scan {
             Some((writes, reads)) => (OwnWrites::new(&writes, &bounds), Some(reads.visit(&bounds)?)),
             None => (None, None),
         };
-        let options = ScanOptions { bounds, version, now: time, all_versions, since };
+        let (keys_only, limit) = (shape.keys_only, shape.limit);
+        let options = ScanOptions { bounds, version, now: time, all_versions, since, keys_only, limit };
         let scan = handle.store().engine().scan(options);
         let merged = Merged::new(scan, own, all_versions, (version, time));
         Ok(Range::new(handle, snapshot, merged, visit, shape))

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use base::{Cursor, Entry, InternalKey, Payload, Result, Version};
+use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Payload, Result, Version};
 use bytes::Bytes;
 
 use crate::block::Layout;
@@ -192,6 +192,34 @@ impl Cursor for TableCursor {
         match self.ordinal().checked_sub(1) {
             Some(block_before) => self.enter(block_before, End::Last),
             None => Ok(()),
+        }
+    }
+    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(EntryRef<'_>) -> bool) -> Result<()> {
+        let (Some(here), Some(block)) = (self.here.take(), &self.block) else { return Ok(()) };
+        let damaged = |error| self.parts.damaged(block.unit, error);
+        let mut number = here.number;
+        while number < block.layout.count() {
+            let slot = block.layout.slot(&block.raw, number).map_err(damaged)?;
+            let payload = block.raw.get(slot.payload.clone()).unwrap_or_default();
+            let entry = Entry::decode(payload).map_err(damaged)?;
+            self.key.truncate(block.prefix_len);
+            self.key.extend_from_slice(block.raw.get(slot.suffix).unwrap_or_default());
+            let key = InternalKey::new(&self.key, slot.version);
+            if !visit(EntryRef { key, entry, block: Some(&block.raw) }) {
+                self.here = Some(Here { number, version: slot.version, payload: slot.payload });
+                return Ok(());
+            }
+            number = match direction {
+                Direction::Forward => number + 1,
+                // What is before the first is above every number.
+                Direction::Backward => number.wrapping_sub(1),
+            };
+        }
+        let ordinal = block.unit.ordinal;
+        match (direction, ordinal.checked_sub(1)) {
+            (Direction::Forward, _) => self.enter(ordinal + 1, End::First),
+            (Direction::Backward, Some(before)) => self.enter(before, End::Last),
+            (Direction::Backward, None) => Ok(()),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use base::header::FileIdentity;
 use base::vfs::{MemVfs, Vfs};
-use base::{Compression, Cursor, Entry, InternalKey, Payload, UnixSeconds, ValuePointer, Version};
+use base::{Compression, Cursor, Direction, Entry, InternalKey, Payload, UnixSeconds, ValuePointer, Version};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use sstable::{BlockCache, BuildOptions, Builder, ReadOptions, Table, TableAccess, key_hash};
@@ -248,6 +248,43 @@ proptest! {
                 _ => None,
             };
             prop_assert_eq!(cursor.inline_value().map(|value| value.to_vec()), inline);
+        }
+    }
+
+    /// Goal: a walk is the same as steps. Method: walks of random length and direction, each from where the one before was
+    /// refused, between random steps.
+    #[test]
+    fn walks_show_what_steps_show(
+        entries in any_entries(), build in any_build(), read in any_read(),
+        walks in vec((any_step(), any::<bool>(), 0usize..40), 1..40),
+    ) {
+        let table = table_of(&entries, build, read);
+        let mut cursor = table.cursor();
+        let mut at = None;
+        for (step, forward, mut left) in walks {
+            at = model_step(&entries, at, &step);
+            cursor_step(&mut cursor, &entries, &step).unwrap();
+            let direction = if forward { Direction::Forward } else { Direction::Backward };
+            while left > 0 && cursor.key().is_some() {
+                let before = left;
+                cursor.walk(direction, &mut |found| {
+                    if left == 0 {
+                        return false;
+                    }
+                    let stored = &entries[at.unwrap()];
+                    assert_eq!((found.key, found.entry), (stored.internal(), stored.entry()));
+                    if let (Payload::Inline(value), Some(block)) = (found.entry.payload, found.block) {
+                        assert_eq!(block.slice_ref(value), value);
+                    }
+                    let next = if forward { at.map(|at| at + 1) } else { at.and_then(|at| at.checked_sub(1)) };
+                    at = next.filter(|next| *next < entries.len());
+                    left -= 1;
+                    true
+                }).unwrap();
+                prop_assert!(left < before, "a walk shows at least one entry");
+            }
+            prop_assert_eq!(cursor.key(), at.map(|at| entries[at].internal()));
+            prop_assert_eq!(cursor.entry(), at.map(|at| entries[at].entry()));
         }
     }
 

@@ -7,8 +7,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use base::Result;
 use base::vfs::{MemVfs, Vfs};
-use base::{KeyBounds, Result, Version};
 use engine::{Durability, Engine, Options, ScanOptions};
 use sstable::TableAccess;
 
@@ -108,18 +108,12 @@ fn dump_and_verify(engine: &Engine, mode: Mode) {
 
 fn dump(engine: &Engine, backward: bool) -> Result<Content> {
     let mut steps = Steps::at_most(ENTRIES_MAX);
-    let mut scan = engine.scan(ScanOptions {
-        bounds: KeyBounds::all(),
-        version: engine.visible().load(),
-        now: NOW,
-        all_versions: false,
-        since: Version::ZERO,
-    });
+    let mut scan = engine.scan(ScanOptions::at(engine.visible().load(), NOW));
     let mut all = Content::new();
     while let Some(item) = if backward { scan.next_back()? } else { scan.next()? } {
         steps.take();
         let value = item.value()?.map_or_else(Vec::new, |value| value.to_vec());
-        all.push((item.user_key, value));
+        all.push((item.user_key().to_vec(), value));
     }
     if backward {
         all.reverse();

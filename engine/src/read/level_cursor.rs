@@ -1,8 +1,9 @@
 //! A cursor over the disjoint tables of one level, which opens one table at a time.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use base::{Cursor, Entry, InternalKey, Result};
+use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Result};
 use bytes::Bytes;
 use sstable::TableCursor;
 
@@ -11,14 +12,41 @@ use crate::table_set::{TableHandle, TableSet};
 /// A position in one level below L0, or in any run of disjoint tables in key order.
 #[derive(Debug)]
 pub(crate) struct LevelCursor {
-    tables: Vec<Arc<TableHandle>>,
+    run: Run,
     index: usize,
     cursor: Option<TableCursor>,
 }
 
+/// Disjoint tables in key order.
+#[derive(Debug)]
+enum Run {
+    /// Some that were chosen.
+    Tables(Vec<Arc<TableHandle>>),
+    /// A part of a level, where it stands: a level may have thousands of tables, and a short scan meets one.
+    Level { set: Arc<TableSet>, level: usize, part: Range<usize> },
+}
+
+impl Run {
+    fn tables(&self) -> &[Arc<TableHandle>] {
+        match self {
+            Self::Tables(tables) => tables,
+            Self::Level { set, level, part } => set.level(*level).get(part.clone()).unwrap_or_default(),
+        }
+    }
+}
+
 impl LevelCursor {
     pub(crate) fn new(tables: Vec<Arc<TableHandle>>) -> Self {
-        Self { tables, index: 0, cursor: None }
+        Self { run: Run::Tables(tables), index: 0, cursor: None }
+    }
+
+    /// Over the tables of `set` numbered `part` in `level`.
+    pub(crate) fn of_level(set: &Arc<TableSet>, level: usize, part: Range<usize>) -> Self {
+        Self { run: Run::Level { set: Arc::clone(set), level, part }, index: 0, cursor: None }
+    }
+
+    fn tables(&self) -> &[Arc<TableHandle>] {
+        self.run.tables()
     }
 
     /// Opens table `index`; false when there is none.
@@ -27,7 +55,7 @@ impl LevelCursor {
             return Ok(true);
         }
         self.cursor = None;
-        let Some(table) = self.tables.get(index) else { return Ok(false) };
+        let Some(table) = self.tables().get(index) else { return Ok(false) };
         self.cursor = Some(table.table()?.cursor());
         self.index = index;
         Ok(true)
@@ -87,19 +115,19 @@ impl Cursor for LevelCursor {
 
     fn last(&mut self) -> Result<()> {
         self.cursor = None;
-        let Some(last) = self.tables.len().checked_sub(1) else { return Ok(()) };
+        let Some(last) = self.tables().len().checked_sub(1) else { return Ok(()) };
         self.position(last, Cursor::last)?;
         self.settle_backward()
     }
 
     fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
-        let index = TableSet::first_at_or_after(&self.tables, target);
+        let index = TableSet::first_at_or_after(self.tables(), target);
         self.position(index, |cursor| cursor.seek(target))?;
         self.settle_forward()
     }
 
     fn seek_back(&mut self, target: InternalKey<'_>) -> Result<()> {
-        let after = self.tables.partition_point(|table| table.meta.smallest.as_slice() <= target.user_key);
+        let after = self.tables().partition_point(|table| table.meta.smallest.as_slice() <= target.user_key);
         match after.checked_sub(1) {
             Some(index) => self.position(index, |cursor| cursor.seek_back(target))?,
             None => self.cursor = None,
@@ -119,5 +147,14 @@ impl Cursor for LevelCursor {
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         cursor.prev()?;
         if cursor.key().is_some() { Ok(()) } else { self.settle_backward() }
+    }
+    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(EntryRef<'_>) -> bool) -> Result<()> {
+        let Some(cursor) = &mut self.cursor else { return Ok(()) };
+        cursor.walk(direction, visit)?;
+        match direction {
+            _ if cursor.key().is_some() => Ok(()),
+            Direction::Forward => self.settle_forward(),
+            Direction::Backward => self.settle_backward(),
+        }
     }
 }

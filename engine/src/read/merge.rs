@@ -7,14 +7,8 @@
 use std::cmp::Ordering;
 
 use base::seeded::{self, Bug};
-use base::{Cursor, Entry, InternalKey, InternalKeyBuf, Result};
+use base::{Cursor, Direction, Entry, EntryRef, InternalKey, InternalKeyBuf, Result};
 use bytes::Bytes;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
-    Forward,
-    Backward,
-}
 
 /// A merge of sorted runs. Earlier sources are newer: they win ties, and a key that stands in two of them with the same
 /// version is shown once.
@@ -26,12 +20,20 @@ pub(crate) struct MergeCursor<C> {
     current: Option<usize>,
     /// The source with the next head in the present direction.
     runner_up: Option<usize>,
+    /// The head of the runner-up, while the present source is walked.
+    fence: InternalKeyBuf,
 }
 
 impl<C: Cursor> MergeCursor<C> {
     /// Merges `sources`, newest first; unpositioned.
     pub(crate) fn new(sources: Vec<C>) -> Self {
-        Self { sources, direction: Direction::Forward, current: None, runner_up: None }
+        Self {
+            sources,
+            direction: Direction::Forward,
+            current: None,
+            runner_up: None,
+            fence: InternalKeyBuf::default(),
+        }
     }
 
     /// Which source shows the present key; lower is newer.
@@ -142,6 +144,33 @@ impl<C: Cursor> MergeCursor<C> {
         Ok(())
     }
 
+    /// Walks the present source up to the head of the runner-up.
+    fn walk_present(&mut self, present: usize, visit: &mut impl FnMut(EntryRef<'_>) -> bool) -> Result<()> {
+        let direction = self.direction;
+        let rival = self.runner_up.and_then(|other| self.sources.get(other)?.key());
+        let has_rival = rival.map(|head| self.fence.assign(head)).is_some();
+        let Some(source) = self.sources.get_mut(present) else { return Ok(()) };
+        let walked = if has_rival {
+            let fence = self.fence.as_ref();
+            let mut before_rival = |found: EntryRef<'_>| {
+                let precedes = match direction {
+                    Direction::Forward => found.key < fence,
+                    Direction::Backward => found.key > fence,
+                };
+                precedes && visit(found)
+            };
+            source.walk(direction, &mut before_rival)
+        } else {
+            source.walk(direction, visit)
+        };
+        if walked.is_err() && !seeded::is(Bug::ScanSwallowsReadErrors) {
+            self.current = None;
+            return walked;
+        }
+        self.settle(present);
+        Ok(())
+    }
+
     /// Changes direction: every source goes to the other side of the key that is shown.
     fn turn(&mut self, direction: Direction) -> Result<()> {
         let Some(shown) = self.key().map(InternalKey::to_buf) else {
@@ -203,5 +232,13 @@ impl<C: Cursor> Cursor for MergeCursor<C> {
     #[inline]
     fn prev(&mut self) -> Result<()> {
         self.step(Direction::Backward)
+    }
+    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(EntryRef<'_>) -> bool) -> Result<()> {
+        let Some(present) = self.current else { return Ok(()) };
+        if self.direction == direction && !self.has_tie(present) {
+            return self.walk_present(present, visit);
+        }
+        let (Some(key), Some(entry)) = (self.key(), self.entry()) else { return Ok(()) };
+        if visit(EntryRef { key, entry, block: None }) { self.step(direction) } else { Ok(()) }
     }
 }

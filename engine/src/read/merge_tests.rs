@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{Cursor, Entry, InternalKey, Result, Version};
+use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Payload, Result, Version};
 use bytes::Bytes;
 
 use super::MergeCursor;
@@ -101,13 +101,14 @@ fn hb_61_equal_keys_are_shown_once() {
             }
             let all: Vec<_> = oracle.into_values().collect();
             let mut merge = MergeCursor::new(sources);
-            walk(&mut merge, &all, &mut random);
+            step_about(&mut merge, &all, &mut random);
+            walk_about(&mut merge, &all, &mut random);
         }
     }
 }
 
 /// To the end, back to the start, and then at random.
-fn walk(merge: &mut MergeCursor<Run>, all: &[((Vec<u8>, u64), u8)], random: &mut fastrand::Rng) {
+fn step_about(merge: &mut MergeCursor<Run>, all: &[((Vec<u8>, u64), u8)], random: &mut fastrand::Rng) {
     merge.first().unwrap();
     for expected in all {
         assert_eq!(shown(merge).as_ref(), Some(expected));
@@ -131,6 +132,38 @@ fn walk(merge: &mut MergeCursor<Run>, all: &[((Vec<u8>, u64), u8)], random: &mut
             } else if at > 0 {
                 merge.prev().unwrap();
                 at -= 1;
+            }
+        }
+    }
+}
+
+/// Walks of random length and direction, one after another, from random places on.
+fn walk_about(merge: &mut MergeCursor<Run>, all: &[((Vec<u8>, u64), u8)], random: &mut fastrand::Rng) {
+    for (start, (key, _)) in all.iter().enumerate() {
+        merge.seek(internal(key)).unwrap();
+        let mut at = Some(start);
+        for _ in 0..10 {
+            let (is_forward, mut left) = (random.bool(), random.usize(..6));
+            let direction = if is_forward { Direction::Forward } else { Direction::Backward };
+            while left > 0 && merge.key().is_some() {
+                let before = left;
+                let visit = &mut |found: EntryRef<'_>| {
+                    if left == 0 {
+                        return false;
+                    }
+                    let Payload::Inline(name) = found.entry.payload else { return false };
+                    let here = ((found.key.user_key.to_vec(), found.key.version.0), name[0]);
+                    assert_eq!(Some(&here), at.and_then(|at| all.get(at)));
+                    at = at.and_then(|at| if is_forward { Some(at + 1) } else { at.checked_sub(1) });
+                    left -= 1;
+                    true
+                };
+                merge.walk(direction, visit).unwrap();
+                assert!(left < before, "a walk shows at least one entry");
+            }
+            assert_eq!(shown(merge).as_ref(), at.and_then(|at| all.get(at)));
+            if merge.key().is_none() {
+                break;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! One sorted run of a merge.
 
-use base::{Cursor, Entry, InternalKey, Result};
+use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Result};
 use bytes::Bytes;
 use memtable::MemtableCursor;
 use sstable::TableCursor;
@@ -65,5 +65,8 @@ impl Cursor for Source {
     #[inline]
     fn prev(&mut self) -> Result<()> {
         each!(self, cursor => cursor.prev())
+    }
+    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(EntryRef<'_>) -> bool) -> Result<()> {
+        each!(self, cursor => cursor.walk(direction, visit))
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use base::clock::ManualClock;
 use base::vfs::{MemVfs, Vfs};
-use base::{Entry, KeyBounds, Retention, UnixSeconds, Version};
+use base::{Entry, Retention, UnixSeconds, Version};
 use engine::{CommitError, Durability, Engine, Environment, Options, ScanOptions, Step};
 
 pub const DIRECTORY: &str = "/db";
@@ -141,13 +141,7 @@ impl Harness {
     }
 
     pub fn scan_options(&self, at: Version) -> ScanOptions {
-        ScanOptions {
-            bounds: KeyBounds::all(),
-            version: at,
-            now: UnixSeconds(1_000),
-            all_versions: false,
-            since: Version::ZERO,
-        }
+        ScanOptions::at(at, UnixSeconds(1_000))
     }
 
     pub fn dump(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -159,7 +153,7 @@ impl Harness {
         let mut all = Vec::new();
         while let Some(item) = scan.next().unwrap() {
             let value = item.value().unwrap().expect("a live item has a value").to_vec();
-            all.push((item.user_key, value));
+            all.push((item.user_key().to_vec(), value));
         }
         all
     }
@@ -169,7 +163,7 @@ impl Harness {
         let mut all = Vec::new();
         while let Some(item) = scan.next_back().unwrap() {
             let value = item.value().unwrap().expect("a live item has a value").to_vec();
-            all.push((item.user_key, value));
+            all.push((item.user_key().to_vec(), value));
         }
         all.reverse();
         all

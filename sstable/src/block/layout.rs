@@ -86,7 +86,7 @@ impl Layout {
     }
 
     /// Entry `number`, below [`Layout::count`].
-    #[inline]
+    #[inline(always)] // A walk takes the parts apart again; as a call they go through memory.
     pub(crate) fn slot(&self, raw: &[u8], number: usize) -> Result<Slot, Malformed> {
         let broken = || malformed(self.entries_end, "entry offsets are out of order");
         let (start, end) = self.bounds(raw, number).ok_or_else(broken)?;
@@ -97,6 +97,10 @@ impl Layout {
         let (suffix_len, version_delta, header_len) = match *record {
             [suffix_len, delta, ..] if (suffix_len | delta) & 0x80 == 0 => {
                 (u64::from(suffix_len), u64::from(delta), 2)
+            }
+            // Not zero, which would be a longer form than need be.
+            [suffix_len, low, high @ 1..=0x7f, ..] if suffix_len & 0x80 == 0 => {
+                (u64::from(suffix_len), u64::from(low & 0x7f) | u64::from(high) << 7, 3)
             }
             _ => {
                 let mut decoder = Decoder::new(record);

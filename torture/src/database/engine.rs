@@ -8,7 +8,7 @@ use base::clock::{Clock, ManualClock};
 use base::vfs::Vfs;
 use base::{Entry, KeyBounds, Retention, SharedEntry, UnixSeconds, Version};
 use bytes::Bytes;
-use engine::{CommitError, Durability, Engine, Environment, Pressure, ScanOptions, Step};
+use engine::{CommitError, Durability, Engine, Environment, Pressure, ScanItem, ScanOptions, Step};
 
 use super::{CommitFailure, Database, Failure, insert};
 use crate::history::{Held, State, Write};
@@ -59,10 +59,20 @@ fn entry(write: &Write) -> Entry<'_> {
 }
 
 pub(crate) fn held(entry: &SharedEntry, value: Option<Bytes>) -> Result<Held, Failure> {
-    let value = value.ok_or_else(|| Failure::Refused("a live entry has no value".to_owned()))?;
-    let (version, entry) = (entry.version.0, entry.as_entry());
     let expires_at = entry.expires_at.map_or(0, |at| at.0);
-    Ok(Held { value: value.to_vec(), version, expires_at, user_meta: entry.user_meta })
+    Ok(Held { value: live(value)?, version: entry.version.0, expires_at, user_meta: entry.user_meta })
+}
+
+/// The same of an item of a scan.
+pub(crate) fn held_item(item: &ScanItem) -> Result<Held, Failure> {
+    let expires_at = item.expires_at().map_or(0, |at| at.0);
+    let (version, user_meta) = (item.version().0, item.user_meta());
+    Ok(Held { value: live(item.value()?)?, version, expires_at, user_meta })
+}
+
+fn live(value: Option<Bytes>) -> Result<Vec<u8>, Failure> {
+    let value = value.ok_or_else(|| Failure::Refused("a live entry has no value".to_owned()))?;
+    Ok(value.to_vec())
 }
 
 impl Database for EngineDatabase {
@@ -115,16 +125,10 @@ impl Database for EngineDatabase {
     }
 
     fn dump(&self, backward: bool) -> Result<State, Failure> {
-        let mut scan = self.engine.scan(ScanOptions {
-            bounds: KeyBounds::all(),
-            version: self.engine.visible().load(),
-            now: self.clock.now(),
-            all_versions: false,
-            since: Version::ZERO,
-        });
+        let mut scan = self.engine.scan(ScanOptions::at(self.engine.visible().load(), self.clock.now()));
         let mut state = State::new();
         while let Some(item) = if backward { scan.next_back()? } else { scan.next()? } {
-            insert(&mut state, item.user_key.clone(), held(&item.entry, item.value()?)?)?;
+            insert(&mut state, item.user_key().to_vec(), held_item(&item)?)?;
         }
         Ok(state)
     }

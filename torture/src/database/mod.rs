@@ -13,7 +13,7 @@ use base::vfs::Vfs;
 use crate::finding::Finding;
 use crate::history::{Held, State, Write};
 
-pub(crate) use self::engine::held;
+pub(crate) use self::engine::{held, held_item};
 pub use ::engine::Durability;
 use ::engine::Options;
 

@@ -241,12 +241,12 @@ impl Users {
 }
 
 fn scan_options(version: Version) -> ScanOptions {
-    ScanOptions { bounds: KeyBounds::all(), version, now: NOW, all_versions: false, since: Version::ZERO }
+    ScanOptions::at(version, NOW)
 }
 
 fn item(item: ScanItem) -> Checked<(Vec<u8>, u64, Vec<u8>)> {
     let value = item.value()?.ok_or_else(|| Finding::new("a scan showed a deletion"))?;
-    Ok((item.user_key, item.entry.version.0, value.to_vec()))
+    Ok((item.user_key().to_vec(), item.version().0, value.to_vec()))
 }
 
 fn read(engine: &Engine, model: &Model, key: Key, at: Version) -> Checked {

@@ -8,7 +8,7 @@ use base::vfs::{MemVfs, Vfs};
 use base::{Error, KeyBounds, Retention, UnixSeconds, Version};
 use engine::{Engine, Environment, Options, ScanOptions, Step, TableAccess};
 
-use crate::database::{DIRECTORY, Failure, held};
+use crate::database::{DIRECTORY, Failure, held, held_item};
 use crate::finding::{Checked, Finding, demand};
 use crate::history::Held;
 use crate::script::START_SECONDS;
@@ -97,13 +97,7 @@ impl Opened {
     }
 
     fn scan(&self, backward: bool) -> Checked<Scanned> {
-        let mut scan = self.engine.scan(ScanOptions {
-            bounds: KeyBounds::all(),
-            version: self.engine.visible().load(),
-            now: self.clock.now(),
-            all_versions: false,
-            since: Version::ZERO,
-        });
+        let mut scan = self.engine.scan(ScanOptions::at(self.engine.visible().load(), self.clock.now()));
         let mut scanned = Scanned::default();
         loop {
             let item = match if backward { scan.next_back() } else { scan.next() } {
@@ -111,9 +105,8 @@ impl Opened {
                 Ok(None) => return Ok(scanned),
                 Err(error) => return Ok(Scanned { error: Some(error), ..scanned }),
             };
-            let value = item.value().map_err(Failure::from).and_then(|value| held(&item.entry, value));
-            match storage(value)? {
-                Ok(held) => scanned.items.push((item.user_key.clone(), held)),
+            match storage(held_item(&item))? {
+                Ok(held) => scanned.items.push((item.user_key().to_vec(), held)),
                 Err(error) => return Ok(Scanned { error: Some(error), ..scanned }),
             }
         }
