@@ -109,8 +109,13 @@ impl Journal {
         if seeded::is(Bug::SyncOwnLogOnly) {
             leader.unsynced.drain(..leader.unsynced.len().saturating_sub(1));
         }
+        let active = self.space.active();
         for unsynced in &leader.unsynced {
             if !unsynced.generation.is_retired() && !seeded::is(Bug::SkipLogSync) {
+                // Frozen logs get no more records, and their flush may be cutting them.
+                if Arc::ptr_eq(&unsynced.generation, &active) {
+                    unsynced.log().write_ahead()?;
+                }
                 unsynced.log().sync()?;
             }
         }
