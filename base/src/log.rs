@@ -2,6 +2,9 @@
 //!
 //! The file may be longer than what was written: space is reserved ahead, and a retired log may be taken over for a
 //! new one, whose new salt makes all stale bytes invalid.
+//!
+//! A sync of blocks that are reserved but were never written makes the file system change its own records too, which costs
+//! about as much again as the data. So whoever syncs often writes zeros ahead ([`LogFile::write_ahead`]).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +16,13 @@ use crate::record::RecordBuffer;
 use crate::seeded::{self, Bug};
 use crate::vfs::{Access, File, Vfs};
 
+/// Zeros are written this far ahead at most, in bytes.
+const AHEAD_BYTES_MAX: u64 = 1 << 20;
+/// And this far at least, in bytes, so that a small log stays small.
+const AHEAD_BYTES_MIN: u64 = 64 << 10;
+/// Zeros are written again when less than this is left of them, in bytes.
+const AHEAD_BYTES_LOW: u64 = 16 << 10;
+
 /// A log that is being written. One thread appends at a time; any thread may read the counters.
 #[derive(Debug)]
 pub struct LogFile {
@@ -21,6 +31,7 @@ pub struct LogFile {
     seed: u64,
     written: AtomicU64,
     allocated: AtomicU64,
+    prepared: AtomicU64,
 }
 
 impl LogFile {
@@ -63,6 +74,8 @@ impl LogFile {
 
     fn start(file: Arc<dyn File>, header: FileHeader, allocate_bytes: u64) -> Result<Self> {
         file.write_all_at(0, &header.encode())?;
+        // What an earlier life has left was written once.
+        let prepared = file.len()?;
         let wanted = CONTENT_START.saturating_add(allocate_bytes);
         if allocate_bytes > 0 && file.len()? < wanted {
             file.allocate(wanted)?;
@@ -74,6 +87,7 @@ impl LogFile {
             file,
             written: AtomicU64::new(CONTENT_START),
             allocated: AtomicU64::new(allocated),
+            prepared: AtomicU64::new(prepared),
         })
     }
 
@@ -119,6 +133,29 @@ impl LogFile {
         Ok(())
     }
 
+    /// How much of the file has been written, by records, by zeros ahead or by an earlier life; in bytes from its start.
+    #[must_use]
+    pub fn prepared(&self) -> u64 {
+        self.prepared.load(Ordering::Acquire)
+    }
+
+    /// Writes zeros into the reserved space behind the records, when those of the last time are nearly used up: the farther
+    /// ahead the longer the log, and never beyond what is reserved. To be called by the one who appends, before a sync.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn write_ahead(&self) -> Result<()> {
+        let (position, prepared) = (self.position(), self.prepared());
+        let end = (position + position.clamp(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX)).min(self.allocated());
+        if prepared >= position + AHEAD_BYTES_LOW || prepared >= end {
+            return Ok(());
+        }
+        let zeros = vec![0; (end - prepared) as usize];
+        self.file.write_all_at(prepared, &zeros)?;
+        self.prepared.store(end, Ordering::Release);
+        Ok(())
+    }
+
     /// Appends records that were stamped with this log's seed and [`LogFile::position`].
     ///
     /// # Errors
@@ -129,6 +166,7 @@ impl LogFile {
         let end = at + records.len() as u64;
         self.written.store(end, Ordering::Release);
         self.allocated.fetch_max(end, Ordering::AcqRel);
+        self.prepared.fetch_max(end, Ordering::AcqRel);
         Ok(())
     }
 
@@ -162,6 +200,7 @@ impl LogFile {
         let len = self.position();
         self.file.set_len(len)?;
         self.allocated.store(len, Ordering::Release);
+        self.prepared.store(len, Ordering::Release);
         Ok(())
     }
 }

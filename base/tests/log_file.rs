@@ -63,6 +63,30 @@ fn a_preallocated_log_ends_clean_at_its_zeros_and_does_not_grow() {
     assert_eq!(recover(&vfs, 1), (vec![b"one".to_vec(), b"two".to_vec()], Tail::Clean, 0));
 }
 
+/// Method: appends of many lengths with zeros written ahead of each.
+#[test]
+fn zeros_are_written_behind_the_records_inside_reserved_space_and_seldom() {
+    let vfs = MemVfs::new();
+    let log = create(&vfs, 1, 600 << 10);
+    let (mut payloads, mut changes) = (Vec::new(), 0);
+    for number in 1..400u64 {
+        let payload = vec![number as u8; (number * 37 % 3000) as usize];
+        append(&log, number, &payload);
+        payloads.push(payload);
+        let before = log.prepared();
+        log.write_ahead().unwrap();
+        changes += u32::from(log.prepared() != before);
+        assert!(log.prepared() >= log.position() && log.prepared() <= log.allocated());
+        assert!(log.prepared() >= (log.position() + (16 << 10)).min(log.allocated()));
+    }
+    assert!((2..=10).contains(&changes), "{changes}");
+    assert_eq!(log.file().len().unwrap(), log.allocated());
+    assert_eq!(recover(&vfs, 1), (payloads, Tail::Clean, 0));
+    log.cut().unwrap();
+    log.write_ahead().unwrap();
+    assert_eq!(log.file().len().unwrap(), log.position());
+}
+
 #[test]
 fn a_log_that_outgrows_its_space_goes_on() {
     let vfs = MemVfs::new();

@@ -61,7 +61,7 @@ pub use base::record::Tail;
 pub use edit::{Edit, Generation, LogLength, SegmentMeta};
 pub use format::{EDIT_BYTES_MAX, FILE_NAME, FORMAT_VERSION};
 pub use invalid::Invalid;
-pub use replay::{read, read_with_tail, replay};
+pub use replay::{read, read_with_proof, read_with_tail, replay};
 pub use state::{MAX_LEVELS, Segment, State};
 pub use table_meta::{TableMeta, ValueUse};
 pub use writer::{CommitError, INITIAL_LEASE, Manifest};

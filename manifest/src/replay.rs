@@ -29,7 +29,18 @@ pub fn read(vfs: &dyn Vfs, directory: &Path) -> Result<State> {
 /// # Errors
 /// Those of [`read`].
 pub fn read_with_tail(vfs: &dyn Vfs, directory: &Path) -> Result<(State, Tail)> {
-    replay_file(&vfs.open(&directory.join(FILE_NAME), Access::Read)?)
+    let contents = replay_file(&vfs.open(&directory.join(FILE_NAME), Access::Read)?)?;
+    Ok((contents.state, contents.tail))
+}
+
+/// As [`read`], and whether all of the state is known to be durable, not only readable: the last edit says nothing but that
+/// the database was closed, and was written after the one before it had been synced.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_with_proof(vfs: &dyn Vfs, directory: &Path) -> Result<(State, bool)> {
+    let contents = replay_file(&vfs.open(&directory.join(FILE_NAME), Access::Read)?)?;
+    Ok((contents.state, contents.ends_closed && contents.tail == Tail::Clean))
 }
 
 /// As [`read_with_tail`], from the bytes of a manifest.
@@ -37,10 +48,19 @@ pub fn read_with_tail(vfs: &dyn Vfs, directory: &Path) -> Result<(State, Tail)> 
 /// # Errors
 /// [`Error::Corruption`] and [`Error::Unsupported`], as [`read`].
 pub fn replay(bytes: &[u8]) -> Result<(State, Tail)> {
-    replay_file(&BytesFile::shared(FILE_NAME, bytes.to_vec()))
+    let contents = replay_file(&BytesFile::shared(FILE_NAME, bytes.to_vec()))?;
+    Ok((contents.state, contents.tail))
 }
 
-fn replay_file(file: &Arc<dyn File>) -> Result<(State, Tail)> {
+/// What a manifest file says.
+struct Contents {
+    state: State,
+    tail: Tail,
+    /// The last edit says nothing but that the database was closed.
+    ends_closed: bool,
+}
+
+fn replay_file(file: &Arc<dyn File>) -> Result<Contents> {
     let header = FileHeader::read(&**file, FileKind::Manifest, FORMAT_VERSION)?;
     let database_id = header.identity.database_id;
     header.expect(file.path(), FileIdentity { database_id, file_number: 0 })?;
@@ -48,16 +68,18 @@ fn replay_file(file: &Arc<dyn File>) -> Result<(State, Tail)> {
         path: file.path(),
         scanner: Scanner::new(Arc::clone(file), header.seed(), RECORDS_START)?,
         state: State::new(database_id),
+        ends_closed: false,
     };
     replay.snapshot()?;
     let tail = replay.edits(file.len()?)?;
-    Ok((replay.state, tail))
+    Ok(Contents { state: replay.state, tail, ends_closed: replay.ends_closed })
 }
 
 struct Replay<'a> {
     path: &'a Path,
     scanner: Scanner,
     state: State,
+    ends_closed: bool,
 }
 
 impl Replay<'_> {
@@ -90,6 +112,8 @@ impl Replay<'_> {
             let at = self.scanner.offset();
             if let Some((Located { header, .. }, edit)) = self.next()? {
                 self.expect_edit(at, &header)?;
+                let only_closed = Edit { closed: edit.closed.clone(), ..Edit::default() };
+                self.ends_closed = edit.closed.is_some() && edit == only_closed;
                 self.apply(at, edit, header.number)?;
             } else if at >= file_len {
                 return Ok(Tail::Clean);

@@ -47,7 +47,8 @@ impl From<CommitError> for Error {
 pub struct Manifest {
     vfs: Arc<dyn Vfs>,
     directory: PathBuf,
-    log: Log,
+    /// `None` while the file is still the one that was read.
+    log: Option<Log>,
     state: State,
     halt: Arc<Halt>,
     rewrite_bytes_min: u64,
@@ -83,18 +84,31 @@ impl Manifest {
         Self::replace(vfs, directory, state)
     }
 
+    /// Takes over the manifest in `directory`, from which `state` was read, and writes nothing yet: the first edit replaces
+    /// the file by a snapshot that includes it, for a file that was replayed is never continued.
+    ///
+    /// # Errors
+    /// When there are no edit numbers left.
+    pub fn resume(vfs: Arc<dyn Vfs>, directory: &Path, mut state: State) -> Result<Self> {
+        state.edit_number = number_after_read(&state)?;
+        Ok(Self {
+            vfs,
+            directory: directory.to_path_buf(),
+            log: None,
+            state,
+            halt: Arc::new(Halt::new()),
+            rewrite_bytes_min: REWRITE_BYTES_MIN,
+            rewrite_at: 0,
+        })
+    }
+
     /// Replaces the manifest in `directory` by a snapshot of `state`, which was read from it, under a new edit
-    /// number. Durable when it returns. Every open that may write does this: a file that was replayed is never
-    /// continued, for what was read from it may not be on disk.
+    /// number. Durable when it returns: what was read from the old file may not have been.
     ///
     /// # Errors
     /// The system's. The old manifest is there, or the new one.
     pub fn reopen(vfs: Arc<dyn Vfs>, directory: &Path, mut state: State) -> Result<Self> {
-        // The next number may have been that of an edit which was lost with a torn record, and of a ledger of it.
-        let Some(number) = state.edit_number.checked_add(2) else {
-            return Err(CommitError::from(Invalid::NumbersExhausted).into());
-        };
-        state.edit_number = number;
+        state.edit_number = number_after_read(&state)?;
         Self::replace(vfs, directory, state)
     }
 
@@ -105,7 +119,7 @@ impl Manifest {
         Ok(Self {
             vfs,
             directory: directory.to_path_buf(),
-            log,
+            log: Some(log),
             state,
             halt: Arc::new(Halt::new()),
             rewrite_bytes_min: REWRITE_BYTES_MIN,
@@ -117,7 +131,7 @@ impl Manifest {
     #[must_use]
     pub fn with_rewrite_bytes_min(mut self, bytes: u64) -> Self {
         self.rewrite_bytes_min = bytes;
-        self.rewrite_at = rewrite_threshold(self.log.position(), bytes);
+        self.rewrite_at = rewrite_threshold(self.byte_len(), bytes);
         self
     }
 
@@ -133,10 +147,16 @@ impl Manifest {
         self.halt.is_tripped()
     }
 
-    /// The length of the file, in bytes.
+    /// True while the file is the one that was read: nothing was committed since [`Manifest::resume`].
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.log.is_none()
+    }
+
+    /// The length of the file, in bytes; 0 before the first edit after [`Manifest::resume`].
     #[must_use]
     pub fn byte_len(&self) -> u64 {
-        self.log.position()
+        self.log.as_ref().map_or(0, Log::position)
     }
 
     /// Validates `edit`, makes it durable, applies it. What it names must be durable before; what it unlists may be
@@ -160,22 +180,24 @@ impl Manifest {
 
     /// Makes the edit durable, in a new file or behind the others, and applies it.
     fn write(&mut self, edit: Edit, payload: &[u8], number: u64) -> Result<()> {
-        if self.log.position() >= self.rewrite_at && self.rewrite_with(&edit, number)? {
-            return Ok(());
+        if self.byte_len() >= self.rewrite_at {
+            match self.rewrite_with(&edit, number) {
+                Ok(()) => return Ok(()),
+                Err(failure) if !failure.is_harmless => return Err(self.stop(failure.error)),
+                Err(failure) if self.is_untouched() => return Err(failure.error),
+                // The old file goes on. The next attempt waits until it has grown as much again.
+                Err(_) => self.rewrite_at = self.byte_len().saturating_mul(2),
+            }
         }
-        self.append(payload, number)?;
-        self.state.absorb(edit, number);
-        Ok(())
-    }
-
-    fn append(&mut self, payload: &[u8], number: u64) -> Result<()> {
         let stamp = Stamp { number, version: 0, mark: self.state.edit_number() };
-        let record = self.log.record(KIND_EDIT, payload, stamp)?;
-        match self.log.reserve(&record) {
-            Err(error) if error.is_no_space() => return Err(error),
-            reserved => reserved.map_err(|error| self.stop(error))?,
+        match self.log.as_mut().map_or(Ok(()), |log| append(log, payload, stamp)) {
+            Ok(()) => {
+                self.state.absorb(edit, number);
+                Ok(())
+            }
+            Err(failure) if failure.is_harmless => Err(failure.error),
+            Err(failure) => Err(self.stop(failure.error)),
         }
-        self.log.append(&record).and_then(|()| self.log.sync()).map_err(|error| self.stop(error))
     }
 
     /// Takes no further edit. The edit in flight may be on disk, so a disk that was full in the middle of it must not
@@ -185,27 +207,33 @@ impl Manifest {
         if cause.is_no_space() { Error::Halted { cause: Arc::new(cause) } } else { cause }
     }
 
-    /// Replaces the file by a snapshot that includes `edit`. False when that was not possible and nothing has changed.
-    fn rewrite_with(&mut self, edit: &Edit, number: u64) -> Result<bool> {
+    /// Replaces the file by a snapshot that includes `edit`.
+    fn rewrite_with(&mut self, edit: &Edit, number: u64) -> Result<(), Failure> {
         let mut state = self.state.clone();
         state.absorb(edit.clone(), number);
-        let replaced = prepare(&*self.vfs, &self.directory, &state)
-            .and_then(|log| install(&*self.vfs, &self.directory, log));
-        match replaced {
-            Ok(log) => {
-                self.rewrite_at = rewrite_threshold(log.position(), self.rewrite_bytes_min);
-                self.log = log;
-                self.state = state;
-                Ok(true)
-            }
-            Err(failure) if failure.is_harmless => {
-                // The old file goes on. The next attempt waits until it has grown as much again.
-                self.rewrite_at = self.log.position().saturating_mul(2);
-                Ok(false)
-            }
-            Err(failure) => Err(self.stop(failure.error)),
-        }
+        let log = prepare(&*self.vfs, &self.directory, &state)?;
+        let log = install(&*self.vfs, &self.directory, log)?;
+        self.rewrite_at = rewrite_threshold(log.position(), self.rewrite_bytes_min);
+        self.log = Some(log);
+        self.state = state;
+        Ok(())
     }
+}
+
+/// The edit number to go on from: the next one may have been that of an edit which was lost with a torn record, and of a
+/// ledger of it.
+fn number_after_read(state: &State) -> Result<u64> {
+    let number = state.edit_number.checked_add(2);
+    number.ok_or_else(|| CommitError::from(Invalid::NumbersExhausted).into())
+}
+
+/// Appends an edit and makes it durable.
+fn append(log: &mut Log, payload: &[u8], stamp: Stamp) -> Result<(), Failure> {
+    let in_doubt = |error| Failure { error, is_harmless: false };
+    let record =
+        log.record(KIND_EDIT, payload, stamp).map_err(|error| Failure { error, is_harmless: true })?;
+    log.reserve(&record).map_err(Failure::before_writing)?;
+    log.append(&record).and_then(|()| log.sync()).map_err(in_doubt)
 }
 
 /// An edit that is being written. A panic in the middle leaves it in doubt, as a failure does: another edit behind it, under the
@@ -228,15 +256,20 @@ fn rewrite_threshold(snapshot_bytes: u64, bytes_min: u64) -> u64 {
     snapshot_bytes.saturating_mul(REWRITE_FACTOR).max(bytes_min)
 }
 
-/// A rewrite that failed. Harmless: the old file is in place, and all that went wrong is a lack of space.
+/// An edit that was not made durable. Harmless: the file is as it was, and all that went wrong is a lack of space, or of
+/// whatever it takes to create a file.
 struct Failure {
     error: Error,
     is_harmless: bool,
 }
 
 impl Failure {
-    fn before_rename(error: Error) -> Self {
+    fn before_writing(error: Error) -> Self {
         Self { is_harmless: error.is_no_space(), error }
+    }
+
+    fn before_rename(error: Error) -> Self {
+        Self { is_harmless: error.is_no_space() || !error.is_write_failure(), error }
     }
 
     fn after_rename(error: Error) -> Self {

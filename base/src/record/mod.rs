@@ -27,7 +27,7 @@ use crate::compress::{Codec, decompress};
 use crate::seeded::{self, Bug};
 
 pub use buffer::{Pushed, RecordBuffer, Stamp};
-pub use scanner::{Located, Scanner, Tail, read_payload};
+pub use scanner::{Located, Scanner, Tail, read_payload, share_payload};
 
 /// The length of a record header, in bytes.
 pub const RECORD_HEADER_BYTES: usize = 48;

@@ -1,8 +1,12 @@
 //! Finding records again: from header to header, payloads on demand, and behind damage.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{RECORD_ALIGNMENT, RECORD_HEADER_BYTES, RecordHeader};
+use crate::compress::Codec;
 use crate::vfs::File;
 use crate::{Error, Result};
 
@@ -190,6 +194,24 @@ impl Scanner {
         let from = (offset - self.window_at) as usize;
         Ok(self.window.get(from..from + len).unwrap_or_default())
     }
+}
+
+/// As [`read_payload`] of a file that is all in memory: shares it instead of copying where the payload is not compressed.
+///
+/// # Errors
+/// [`Error::Corruption`] when it is damaged; `path` names the file.
+pub fn share_payload(bytes: &Bytes, path: &Path, located: &Located) -> Result<Bytes> {
+    let damaged = |what| Error::corruption(path, located.offset, what);
+    let header = &located.header;
+    let start =
+        usize::try_from(located.offset).ok().and_then(|offset| offset.checked_add(RECORD_HEADER_BYTES));
+    let range = start.and_then(|start| Some(start..start.checked_add(header.payload_len as usize)?));
+    let range = range.filter(|range| range.end <= bytes.len());
+    let stored = bytes.slice(range.ok_or_else(|| damaged("record payload is cut short"))?);
+    if header.codec == Codec::None {
+        return header.verify_payload(&stored).map(|()| stored).map_err(damaged);
+    }
+    header.open_payload(&stored).map(Bytes::from).map_err(damaged)
 }
 
 /// Reads and verifies the payload of the record at `located` of `file`.

@@ -112,7 +112,7 @@ impl Journal {
         }
         for unsynced in &leader.unsynced {
             if !seeded::is(Bug::SkipLogSync) {
-                unsynced.sync()?;
+                unsynced.sync(&leader.active)?;
             }
         }
         leader.unsynced.clear();

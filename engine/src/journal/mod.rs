@@ -110,13 +110,15 @@ impl Unsynced {
         self.generation.upgrade().filter(|generation| !generation.is_retired())
     }
 
-    /// Makes its commits durable.
-    fn sync(&self) -> Result<()> {
-        match self.unflushed() {
-            Some(generation) if self.is_vlog => generation.vlog.sync(),
-            Some(generation) => generation.wal.sync(),
-            None => Ok(()),
+    /// Makes its commits durable. A log of the `active` generation gets more of them, so zeros are written ahead; a frozen one gets
+    /// none, and its flush may be cutting it.
+    fn sync(&self, active: &Generation) -> Result<()> {
+        let Some(generation) = self.unflushed() else { return Ok(()) };
+        let log = if self.is_vlog { &generation.vlog } else { &generation.wal };
+        if generation.id == active.id {
+            log.write_ahead()?;
         }
+        log.sync()
     }
 }
 

@@ -6,6 +6,7 @@
 
 use base::seeded::{self, Bug};
 use base::{Error, Result};
+use bytes::Bytes;
 
 use super::survey::{CommitRecord, LogSurvey};
 
@@ -13,7 +14,7 @@ use super::survey::{CommitRecord, LogSurvey};
 #[derive(Debug)]
 pub(crate) struct Sequence {
     /// Index of the log, index of the commit in it, and the verified payload.
-    pub(crate) commits: Vec<(usize, usize, Vec<u8>)>,
+    pub(crate) commits: Vec<(usize, usize, Bytes)>,
     /// The highest number known durable.
     pub(crate) mark: u64,
     /// The number of the last commit that counts.
@@ -82,13 +83,13 @@ pub(crate) fn sequence(logs: &[LogSurvey], flushed: u64) -> Result<Sequence> {
 }
 
 /// The verified payload of a commit; above the mark its values are verified as well.
-fn read_commit(log: &LogSurvey, commit: &CommitRecord, check_values: bool) -> Result<Vec<u8>> {
+fn read_commit(log: &LogSurvey, commit: &CommitRecord, check_values: bool) -> Result<Bytes> {
     if check_values {
         for value in log.values.get(commit.values.clone()).unwrap_or_default() {
-            base::record::read_payload(&*log.file, value)?;
+            log.payload(value)?;
         }
     }
-    base::record::read_payload(&*log.file, &commit.located)
+    log.payload(&commit.located)
 }
 
 /// The error for a durable commit that no log holds: names the log that ends where it should go on.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base::header::{DatabaseId, FileIdentity};
-use base::record::{Located, Scanner};
+use base::record::{Located, Scanner, read_payload, share_payload};
 use base::vfs::{Access, BytesFile, File, Vfs};
 use base::{Error, Result};
+use bytes::Bytes;
 use sstable::TableAccess;
 
 use crate::directory::NumberedFile;
@@ -36,6 +37,8 @@ impl CommitRecord {
 pub(crate) struct LogSurvey {
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn File>,
+    /// The whole file, where it is mapped.
+    mapped: Option<Bytes>,
     /// The number in its name.
     pub(crate) file_number: u64,
     pub(crate) is_vlog: bool,
@@ -70,10 +73,11 @@ pub(crate) fn survey(
         false => error,
     })?;
     // Nobody writes to this life of the file any more, and it is only cut after the commits are in tables.
-    let file = match access {
-        TableAccess::Mapped => BytesFile::shared(path.clone(), file.map()?),
-        TableAccess::Positional => file,
+    let mapped = match access {
+        TableAccess::Mapped => Some(file.map()?),
+        TableAccess::Positional => None,
     };
+    let file = mapped.clone().map_or(file, |bytes| BytesFile::shared(path.clone(), bytes));
     let identity = FileIdentity { database_id, file_number: log.number() };
     let is_vlog = matches!(log, NumberedFile::ValueLog(_));
     let scanner = if is_vlog {
@@ -84,6 +88,7 @@ pub(crate) fn survey(
     let mut found = LogSurvey {
         path,
         file,
+        mapped,
         file_number: log.number(),
         is_vlog,
         commits: Vec::new(),
@@ -99,6 +104,14 @@ pub(crate) fn survey(
 }
 
 impl LogSurvey {
+    /// The verified payload of a record; shared with the map, where there is one.
+    pub(crate) fn payload(&self, located: &Located) -> Result<Bytes> {
+        match &self.mapped {
+            Some(bytes) => share_payload(bytes, &self.path, located),
+            None => read_payload(&*self.file, located).map(Bytes::from),
+        }
+    }
+
     fn walk(&mut self, mut scanner: Scanner) -> Result<()> {
         let mut first_value = 0;
         while let Some(located) = scanner.next_header()? {
