@@ -22,9 +22,8 @@ pub(crate) struct SyncRates {
 
 /// Measures both for `duration` each, in a file of its own.
 pub(crate) fn sync_rates(directory: &Path, duration: Duration) -> Result<SyncRates, Failure> {
-    let open = |name: &str| {
-        OpenOptions::new().write(true).create(true).truncate(true).open(directory.join(name))
-    };
+    let open =
+        |name: &str| OpenOptions::new().write(true).create(true).truncate(true).open(directory.join(name));
     let mut appended = open("appended")?;
     appended.sync_all()?;
     let append = rate(&mut appended, u64::MAX, duration)?;

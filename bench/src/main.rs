@@ -244,11 +244,10 @@ fn run_rounds(
     Ok(())
 }
 
+/// Removed when dropped; an interrupted run leaves it behind, so its name says whose it is.
 fn temporary(parent: Option<&Path>) -> Result<tempfile::TempDir, Failure> {
-    Ok(match parent {
-        Some(parent) => tempfile::tempdir_in(parent)?,
-        None => tempfile::tempdir()?,
-    })
+    let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
+    Ok(tempfile::Builder::new().prefix("kv-bench-").tempdir_in(parent)?)
 }
 
 fn report_from_files(arguments: &ReportArguments) -> Result<(), Failure> {

@@ -58,7 +58,8 @@ pub(crate) fn run_for(duration: Duration, roles: &[Role<'_>]) -> Result<Vec<Outc
         for role in handles {
             let mut outcome = Outcome { rate: 0.0, latencies: histogram()? };
             for handle in role {
-                let (latencies, spent) = handle.join().map_err(|_| Failure::from("a worker thread panicked"))??;
+                let (latencies, spent) =
+                    handle.join().map_err(|_| Failure::from("a worker thread panicked"))??;
                 outcome.rate += latencies.len() as f64 / spent.as_secs_f64();
                 outcome.latencies.add(latencies)?;
             }

@@ -32,7 +32,10 @@ impl Plan {
     /// The stages that have anything to do.
     pub(crate) fn stages(&self) -> Vec<Stage> {
         let has_work = |stage: &Stage| self.workloads.iter().any(|workload| workload.stage() == *stage);
-        [Stage::Sequential, Stage::Random, Stage::Durable, Stage::Recovery].into_iter().filter(has_work).collect()
+        [Stage::Sequential, Stage::Random, Stage::Durable, Stage::Recovery]
+            .into_iter()
+            .filter(has_work)
+            .collect()
     }
 }
 

@@ -13,7 +13,12 @@ pub(crate) enum Record {
     Latency(Latency),
     Timeline(Timeline),
     /// A child that failed, or took too long; what it had measured before stands.
-    Failed { engine: String, round: usize, stage: Stage, reason: String },
+    Failed {
+        engine: String,
+        round: usize,
+        stage: Stage,
+        reason: String,
+    },
     /// The child that fills a log has done so, and waits to be killed.
     Ready,
 }

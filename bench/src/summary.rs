@@ -133,7 +133,8 @@ mod tests {
     #[test]
     fn medians_and_ratios_are_right() {
         let mut summary = Summary::default();
-        let figures = [("kv", 3.0), ("kv", 1.0), ("kv", 2.0), ("kv-none", 9.0), ("peer", 4.0), ("other", 1.0)];
+        let figures =
+            [("kv", 3.0), ("kv", 1.0), ("kv", 2.0), ("kv-none", 9.0), ("peer", 4.0), ("other", 1.0)];
         for measure in [Measure::Rate, Measure::Time] {
             for (engine, value) in figures {
                 let (engine, round, workload) = (engine.to_string(), 0, Workload::Get);

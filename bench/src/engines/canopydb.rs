@@ -65,11 +65,12 @@ impl Engine for Canopydb {
                 Order::Reverse => range.rev().take(scan.limit).try_for_each(&mut each),
             };
         }
-        let mut each = |pair: Result<(canopydb::Bytes, canopydb::Bytes), canopydb::Error>| -> Result<(), Failure> {
-            let (key, value) = pair?;
-            visit(&key, &value);
-            Ok(())
-        };
+        let mut each =
+            |pair: Result<(canopydb::Bytes, canopydb::Bytes), canopydb::Error>| -> Result<(), Failure> {
+                let (key, value) = pair?;
+                visit(&key, &value);
+                Ok(())
+            };
         let range = tree.range::<&[u8]>(from..)?;
         match scan.order {
             Order::Forward => range.take(scan.limit).try_for_each(&mut each),

@@ -11,7 +11,8 @@ use crate::engine::{Engine, Failure, Opened, Opener, Order, Scan, Settings, Visi
 
 pub(crate) const OPENER: Opener = Opener {
     name: "lmdb",
-    settings: "heed 0.23: no compression, no checksums; buffered commits are MDB_NOSYNC: they survive kill -9, power loss may corrupt all",
+    settings: "heed 0.22: no compression, no checksums; buffered commits are MDB_NOSYNC: they survive kill -9, power \
+               loss may corrupt all",
     open,
 };
 
@@ -59,7 +60,9 @@ impl Engine for Lmdb {
         };
         match scan.order {
             Order::Forward => self.database.range(&txn, &bounds)?.take(scan.limit).try_for_each(&mut each),
-            Order::Reverse => self.database.rev_range(&txn, &bounds)?.take(scan.limit).try_for_each(&mut each),
+            Order::Reverse => {
+                self.database.rev_range(&txn, &bounds)?.take(scan.limit).try_for_each(&mut each)
+            }
         }
     }
 

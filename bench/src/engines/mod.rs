@@ -80,7 +80,8 @@ mod tests {
         pairs.sort();
         let collect = |scan: Scan<'_>| {
             let mut found = Vec::new();
-            let visit: crate::engine::Visit<'_> = &mut |key, value| found.push((key.to_vec(), value.to_vec()));
+            let visit: crate::engine::Visit<'_> =
+                &mut |key, value| found.push((key.to_vec(), value.to_vec()));
             engine.scan(scan, visit).unwrap();
             found
         };
@@ -95,7 +96,10 @@ mod tests {
         assert!(some == expected[40..140], "{name}: from a key");
         for (key, value) in &expected {
             let mut got = Vec::new();
-            assert!(engine.get(key, &mut |found| got = found.to_vec()).unwrap() && got == *value, "{name}: get");
+            assert!(
+                engine.get(key, &mut |found| got = found.to_vec()).unwrap() && got == *value,
+                "{name}: get"
+            );
         }
         assert!(!engine.get(&random_key(COUNT), &mut |_| {}).unwrap(), "{name}: absent");
     }

@@ -9,7 +9,8 @@ use crate::engine::{Engine, Failure, Opened, Opener, Order, Scan, Settings, Visi
 
 pub(crate) const DEFAULT: Opener = Opener {
     name: "kv",
-    settings: "defaults: lz4 in the last level and in the value log (values from 1 KiB), none above; buffered commits survive kill -9",
+    settings: "lz4 in the last level and in the value log (values from 1 KiB), none above; up to three memtables; buffered commits \
+               survive kill -9",
     open: |directory, settings| open(directory, settings, engine::Options::default()),
 };
 
@@ -18,7 +19,8 @@ pub(crate) const UNCOMPRESSED: Opener = Opener {
     settings: "kv without compression",
     open: |directory, settings| {
         let none = Compression::None;
-        let options = engine::Options { bottom_compression: none, value_compression: none, ..Default::default() };
+        let options =
+            engine::Options { bottom_compression: none, value_compression: none, ..Default::default() };
         open(directory, settings, options)
     },
 };

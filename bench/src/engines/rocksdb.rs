@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, Options, WriteBatch, WriteOptions,
-};
+use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, Options, WriteBatch, WriteOptions};
 
 use crate::data::Key;
 use crate::engine::{Engine, Failure, Opened, Opener, Order, Scan, Settings, Visit};
@@ -17,7 +15,8 @@ pub(crate) const DEFAULT: Opener = Opener {
 
 pub(crate) const BLOB: Opener = Opener {
     name: "rocksdb-blob",
-    settings: "crate 0.25 (11.8): as rocksdb; values from 1 KiB apart, uncompressed, collected, not in the block cache",
+    settings: "crate 0.25 (11.8): as rocksdb; values from 1 KiB apart, uncompressed, collected, not in the block \
+               cache",
     open: |directory, settings| open(directory, settings, true),
 };
 
@@ -51,7 +50,7 @@ impl Engine for RocksDb {
         for (key, value) in pairs {
             batch.put(key, value);
         }
-        Ok(self.database.write_opt(&batch, &self.write)?)
+        Ok(self.database.write_opt(batch, &self.write)?)
     }
 
     fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool, Failure> {

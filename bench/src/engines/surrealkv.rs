@@ -71,7 +71,8 @@ impl Engine for Surrealkv {
 
     /// It has no flush of its own; a compaction down to the first level is one, and moves nothing else.
     fn flush(&self) -> Result<(), Failure> {
-        let options = CompactRangeOptions { flush_memtable: true, target_level: Some(0), rewrite_bottommost: false };
+        let options =
+            CompactRangeOptions { flush_memtable: true, target_level: Some(0), rewrite_bottommost: false };
         Ok(self.tree.compact_range(None, None, &options)?)
     }
 

@@ -68,7 +68,8 @@ fn table(
     for row in rows {
         let name = if compared { row_name(*row) } else { latency_name(*row) };
         let cells = summary.engines.iter().map(|engine| {
-            let is_best = compared && row.1.better() != Better::Neither && summary.merit(*row, engine) == Some(1.0);
+            let is_best =
+                compared && row.1.better() != Better::Neither && summary.merit(*row, engine) == Some(1.0);
             let shown = cell(summary, *row, engine);
             if is_best { format!("**{}**", shown.trim_end_matches(" (1.00)")) } else { shown }
         });

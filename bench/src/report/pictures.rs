@@ -94,7 +94,8 @@ fn ratios(summary: &Summary) -> Option<String> {
     let rows: Vec<_> =
         summary.rows().into_iter().filter_map(|row| Some((row, summary.against_peers(row)?))).collect();
     let bottom = 50.0 + ROW * rows.len() as f64;
-    let mut canvas = Canvas::new(800.0, bottom + 30.0, "kv against the best peer, per row (1 = equal, right is better)");
+    let mut canvas =
+        Canvas::new(800.0, bottom + 30.0, "kv against the best peer, per row (1 = equal, right is better)");
     for ratio in [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0_f64] {
         let x = MIDDLE + ratio.log10() * DECADE;
         canvas.grid((x, 40.0), (x, bottom));
@@ -112,15 +113,22 @@ fn ratios(summary: &Summary) -> Option<String> {
 
 /// Latency over percentile, both logarithmic: the tails take most of the width.
 fn latencies(summary: &Summary, row: (Workload, Measure)) -> Option<String> {
-    const PERCENTILES: [(f64, &str); 6] =
-        [(0.0, "0"), (0.9, "90 %"), (0.99, "99 %"), (0.999, "99.9 %"), (0.9999, "99.99 %"), (0.99999, "99.999 %")];
+    const PERCENTILES: [(f64, &str); 6] = [
+        (0.0, "0"),
+        (0.9, "90 %"),
+        (0.99, "99 %"),
+        (0.999, "99.9 %"),
+        (0.9999, "99.99 %"),
+        (0.99999, "99.999 %"),
+    ];
     let width = |quantile: f64| -(1.0 - quantile.min(0.999_995)).log10();
     let engines: Vec<_> = summary.engines.iter().enumerate().collect();
     let curves: Vec<_> = engines
         .iter()
         .filter_map(|(at, engine)| Some((*at, engine.as_str(), summary.quantiles(row, engine)?)))
         .collect();
-    let all = || curves.iter().flat_map(|curve| &curve.2).map(|(_, nanoseconds)| (*nanoseconds).max(1) as f64);
+    let all =
+        || curves.iter().flat_map(|curve| &curve.2).map(|(_, nanoseconds)| (*nanoseconds).max(1) as f64);
     let low = 10_f64.powf(all().min_by(f64::total_cmp)?.log10().floor());
     let high = 10_f64.powf(all().max_by(f64::total_cmp)?.log10().ceil()).max(low * 10.0);
     let frame = Frame { x: (0.0, width(1.0)), y: (low, high), logarithmic: true };
@@ -163,7 +171,13 @@ fn timelines(summary: &Summary, workload: Workload) -> Option<String> {
         let full = timeline.entries.len().saturating_sub(1).max(1);
         let interval = timeline.interval_milliseconds;
         let seconds = |at: usize| at as f64 * interval as f64 / 1e3;
-        timeline.entries.iter().take(full).enumerate().map(|(at, count)| (seconds(at), rate(*count, interval))).collect()
+        timeline
+            .entries
+            .iter()
+            .take(full)
+            .enumerate()
+            .map(|(at, count)| (seconds(at), rate(*count, interval)))
+            .collect()
     };
     let all: Vec<(f64, f64)> = curves.iter().flat_map(|curve| points(curve.2)).collect();
     let end = all.iter().map(|point| point.0).max_by(f64::total_cmp)?.max(0.1);

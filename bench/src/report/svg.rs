@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 /// Readable on light and on dark ground; the first is ours.
 const COLOURS: [&str; 12] = [
-    "#e5484d", "#3b82f6", "#10b981", "#f59e0b", "#8b5cf6", "#06b6d4", "#ec4899", "#84cc16", "#a16207", "#64748b",
-    "#f97316", "#14b8a6",
+    "#e5484d", "#3b82f6", "#10b981", "#f59e0b", "#8b5cf6", "#06b6d4", "#ec4899", "#84cc16", "#a16207",
+    "#64748b", "#f97316", "#14b8a6",
 ];
 
 const STYLE: &str = "\

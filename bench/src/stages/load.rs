@@ -29,7 +29,11 @@ pub(super) struct Loaded {
 }
 
 /// Writes all entries; `key` sets the order.
-pub(super) fn load(context: &Context<'_>, engine: &dyn Engine, key: impl Fn(u64) -> Key) -> Result<Loaded, Failure> {
+pub(super) fn load(
+    context: &Context<'_>,
+    engine: &dyn Engine,
+    key: impl Fn(u64) -> Key,
+) -> Result<Loaded, Failure> {
     let (keys, bytes) = (context.plan.keys, context.plan.value_bytes);
     let mut latencies = histogram()?;
     let (mut spent, mut timeline) = (Duration::ZERO, Vec::new());
@@ -52,7 +56,11 @@ pub(super) fn load(context: &Context<'_>, engine: &dyn Engine, key: impl Fn(u64)
 }
 
 /// Loads, or overwrites, in random order until settled, and reports all about it that is asked for.
-pub(super) fn measured(context: &Context<'_>, engine: &dyn Engine, workload: Workload) -> Result<(), Failure> {
+pub(super) fn measured(
+    context: &Context<'_>,
+    engine: &dyn Engine,
+    workload: Workload,
+) -> Result<(), Failure> {
     let keys = context.plan.keys;
     // Overwriting goes through the same keys in another order.
     let turn = if workload == Workload::Overwrite { mix(keys) % keys.max(1) } else { 0 };

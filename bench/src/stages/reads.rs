@@ -40,7 +40,9 @@ pub(super) fn run(context: &Context<'_>, engine: &dyn Engine) -> Result<(), Fail
             Workload::ScanReverse => {
                 full_scan(context, engine, workload, Scan { order: Order::Reverse, ..Scan::ALL })?;
             }
-            Workload::ScanKeys => full_scan(context, engine, workload, Scan { keys_only: true, ..Scan::ALL })?,
+            Workload::ScanKeys => {
+                full_scan(context, engine, workload, Scan { keys_only: true, ..Scan::ALL })?
+            }
             _ => {}
         }
     }
@@ -59,7 +61,11 @@ pub(super) fn present<'a>(
 
 /// A benchmark that reads nothing measures nothing: what is there must be found, and nothing else.
 pub(super) fn read(engine: &dyn Engine, key: Key, expected: bool) -> Result<(), Failure> {
-    if engine.get(&key, &mut touch)? == expected { Ok(()) } else { Err("a key is not as it was written".into()) }
+    if engine.get(&key, &mut touch)? == expected {
+        Ok(())
+    } else {
+        Err("a key is not as it was written".into())
+    }
 }
 
 /// Reads up to `limit` entries from a key that exists.
@@ -75,7 +81,12 @@ pub(super) fn short_scan(engine: &dyn Engine, from: Key, limit: usize) -> Result
 }
 
 /// Scans all again and again; entries a second.
-fn full_scan(context: &Context<'_>, engine: &dyn Engine, workload: Workload, scan: Scan<'_>) -> Result<(), Failure> {
+fn full_scan(
+    context: &Context<'_>,
+    engine: &dyn Engine,
+    workload: Workload,
+    scan: Scan<'_>,
+) -> Result<(), Failure> {
     let (started, mut total) = (Instant::now(), 0_u64);
     while started.elapsed() < context.duration() {
         let mut visited = 0;

@@ -81,7 +81,8 @@ impl Client<'_> {
             let limit = usize::try_from(1 + chooser.below(100))?;
             reads::short_scan(self.engine, random_key(index), limit)
         } else if dice < mix.scans + mix.updates {
-            self.engine.put_batch(&[(random_key(index), value(chooser.below(u64::MAX), self.plan.value_bytes))])
+            self.engine
+                .put_batch(&[(random_key(index), value(chooser.below(u64::MAX), self.plan.value_bytes))])
         } else if dice < mix.scans + mix.updates + mix.read_modify_writes {
             self.read_modify_write(index)
         } else {
