@@ -11,6 +11,9 @@ pub(crate) const OURS: &str = "kv";
 /// One row of a table.
 pub(crate) type Row = (Workload, Measure);
 
+/// Quantiles and nanoseconds.
+pub(crate) type Quantiles = Vec<(f64, u64)>;
+
 /// All records of one or more runs of the same plan.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
@@ -18,7 +21,7 @@ pub(crate) struct Summary {
     /// In the order of their first figures.
     pub(crate) engines: Vec<String>,
     figures: BTreeMap<(Row, String), Vec<f64>>,
-    latencies: BTreeMap<(Row, String), Vec<Vec<(f64, u64)>>>,
+    latencies: BTreeMap<(Row, String), Vec<Quantiles>>,
     /// Of the last round.
     pub(crate) timelines: BTreeMap<(Workload, String), Timeline>,
     pub(crate) failures: Vec<String>,
@@ -79,7 +82,7 @@ impl Summary {
     }
 
     /// The medians over rounds of each kept quantile, in nanoseconds; the last is the largest of all maxima.
-    pub(crate) fn quantiles(&self, row: Row, engine: &str) -> Option<Vec<(f64, u64)>> {
+    pub(crate) fn quantiles(&self, row: Row, engine: &str) -> Option<Quantiles> {
         let rounds = self.latencies.get(&(row, engine.to_string()))?;
         let first = rounds.first()?;
         let median = |at: usize, quantile: f64| {

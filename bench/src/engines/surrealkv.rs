@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use pollster::block_on;
 use surrealkv::{CompactRangeOptions, Durability, LSMIterator, Mode, Tree, TreeBuilder};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::data::Key;
 use crate::engine::{Engine, Failure, Opened, Opener, Order, Scan, Settings, Visit};
 
 pub(crate) const DEFAULT: Opener = Opener {
     name: "surrealkv",
-    settings: "1.2: no compression; commits are futures, driven by pollster; buffered commits survive kill -9",
+    settings: "1.2: no compression; commits are futures, awaited with tokio's block_on; buffered commits survive \
+               kill -9",
     open: |directory, settings| open(directory, settings, false),
 };
 
@@ -21,6 +22,8 @@ pub(crate) const VALUE_LOG: Opener = Opener {
 };
 
 fn open(directory: &Path, settings: Settings, separate: bool) -> Opened {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let entered = runtime.enter();
     let tree = TreeBuilder::new()
         .with_path(directory.to_path_buf())
         .with_max_memtable_size(settings.memtable_bytes)
@@ -28,12 +31,14 @@ fn open(directory: &Path, settings: Settings, separate: bool) -> Opened {
         .with_enable_vlog(separate)
         .build()?;
     let durability = if settings.durable { Durability::Immediate } else { Durability::Eventual };
-    Ok(Box::new(Surrealkv { tree, durability }))
+    drop(entered);
+    Ok(Box::new(Surrealkv { tree, durability, runtime }))
 }
 
 struct Surrealkv {
     tree: Tree,
     durability: Durability,
+    runtime: Runtime,
 }
 
 impl Engine for Surrealkv {
@@ -42,7 +47,7 @@ impl Engine for Surrealkv {
         for (key, value) in pairs {
             txn.set(key, value.as_slice())?;
         }
-        Ok(block_on(txn.commit())?)
+        Ok(self.runtime.block_on(txn.commit())?)
     }
 
     fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool, Failure> {
@@ -77,6 +82,6 @@ impl Engine for Surrealkv {
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {
-        Ok(block_on(self.tree.close())?)
+        Ok(self.runtime.block_on(self.tree.close())?)
     }
 }

@@ -1,7 +1,7 @@
 //! The report as a page.
 
 use crate::record::Better;
-use crate::report::{cell, latency_cell, latency_name, row_name};
+use crate::report::{cell, latency_cell, latency_name, ratio, row_name};
 use crate::summary::{OURS, Row, Summary};
 
 /// Behind by more than this is a loss; less is noise.
@@ -75,7 +75,7 @@ fn table(
         });
         let mut line = format!("| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
         if compared {
-            let ratio = summary.against_peers(*row).map_or("–".into(), |ratio| format!("{ratio:.2}"));
+            let ratio = summary.against_peers(*row).map_or("–".into(), ratio);
             line += &format!(" {ratio} |");
         }
         text += &(line + "\n");
@@ -90,14 +90,14 @@ fn latencies(summary: &Summary) -> String {
 /// The rows where ours loses, the worst first.
 fn behind(summary: &Summary, notes: &str) -> String {
     let ratios = summary.rows().into_iter().filter_map(|row| Some((row, summary.against_peers(row)?)));
-    let mut lost: Vec<(Row, f64)> = ratios.filter(|(_, ratio)| *ratio < BEHIND).collect();
+    let mut lost: Vec<(Row, f64)> = ratios.filter(|(_, share)| *share < BEHIND).collect();
     lost.sort_by(|a, b| a.1.total_cmp(&b.1));
     let mut text = format!("\n## Where {OURS} is behind\n\n");
     if lost.is_empty() {
         text += "Nowhere by more than 5 %.\n";
     }
-    for (row, ratio) in lost {
-        text += &format!("- {}: {ratio:.2} of the best peer\n", row_name(row));
+    for (row, share) in lost {
+        text += &format!("- {}: {} of the best peer\n", row_name(row), ratio(share));
     }
     if !notes.is_empty() {
         text += &format!("\n{}\n", notes.trim_end());

@@ -39,13 +39,18 @@ fn grouped(value: f64) -> String {
     text
 }
 
+/// Two digits behind the point, more where they would be zeros.
+fn ratio(ratio: f64) -> String {
+    if ratio >= 0.095 { format!("{ratio:.2}") } else { format!("{ratio:.4}") }
+}
+
 /// An engine's median and, where there is a best, its merit against that.
 fn cell(summary: &Summary, row: Row, engine: &str) -> String {
     let Some(median) = summary.median(row, engine) else { return "–".into() };
     let mark = if median.spread > SPREAD_MAX { "~" } else { "" };
     let value = number(median.value * row.1.scale());
     match summary.merit(row, engine) {
-        Some(merit) => format!("{mark}{value} ({merit:.2})"),
+        Some(merit) => format!("{mark}{value} ({})", ratio(merit)),
         None => format!("{mark}{value}"),
     }
 }

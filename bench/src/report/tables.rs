@@ -2,7 +2,7 @@
 
 use comfy_table::Table;
 
-use crate::report::{cell, latency_cell, latency_name, row_name};
+use crate::report::{cell, latency_cell, latency_name, ratio, row_name};
 use crate::summary::Summary;
 
 /// Figures with ratios, latencies, and what failed.
@@ -19,7 +19,7 @@ pub(crate) fn text(summary: &Summary) -> String {
     for row in summary.rows() {
         let mut cells = vec![row_name(row)];
         cells.extend(engines.clone().map(|engine| cell(summary, row, engine)));
-        cells.push(summary.against_peers(row).map_or("–".into(), |ratio| format!("{ratio:.2}")));
+        cells.push(summary.against_peers(row).map_or("–".into(), ratio));
         figures.add_row(cells);
     }
     text += &format!("{figures}\n");
