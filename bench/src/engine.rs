@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::data::Key;
+
 /// Anything that stops a benchmark.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -10,6 +12,9 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Settings {
     pub(crate) cache_bytes: usize,
     pub(crate) memtable_bytes: usize,
+    /// Every commit survives power loss. Otherwise it survives the death of the process, or what comes nearest, which the adapter
+    /// states.
+    pub(crate) durable: bool,
 }
 
 /// The direction of a scan.
@@ -19,23 +24,37 @@ pub(crate) enum Order {
     Reverse,
 }
 
-/// One open engine. `durable` means that the commit survives power loss; otherwise it survives the death of the process, or
-/// what comes nearest (stated in the adapter's settings).
+/// What is scanned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scan<'a> {
+    /// The smallest key that is visited; none is the start.
+    pub(crate) from: Option<&'a [u8]>,
+    /// At most so many entries.
+    pub(crate) limit: usize,
+    pub(crate) order: Order,
+    /// Values are not looked at, and visited as empty.
+    pub(crate) keys_only: bool,
+}
+
+impl Scan<'_> {
+    /// Everything, in key order.
+    pub(crate) const ALL: Self =
+        Self { from: None, limit: usize::MAX, order: Order::Forward, keys_only: false };
+}
+
+/// Shown each key and value.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]);
+
+/// One open engine.
 pub(crate) trait Engine: Send + Sync {
     /// Writes all pairs in one transaction or batch.
-    fn put_batch(&self, pairs: &[([u8; 16], Vec<u8>)], durable: bool) -> Result<(), Failure>;
-    /// Reads one key in its own read transaction; the sum of what was touched, `None` when absent.
-    fn get(&self, key: &[u8]) -> Result<Option<u64>, Failure>;
-    /// Visits up to `limit` entries from `from` on, or all; what was touched. Keys only: the values are not looked at.
-    fn scan(
-        &self,
-        from: Option<&[u8]>,
-        limit: u64,
-        order: Order,
-        keys_only: bool,
-    ) -> Result<(u64, u64), Failure>;
-    /// Flushes, and waits until background work is done.
-    fn settle(&self) -> Result<(), Failure>;
+    fn put_batch(&self, pairs: &[(Key, Vec<u8>)]) -> Result<(), Failure>;
+    /// Shows one key's value, read in its own transaction; whether there is one.
+    fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool, Failure>;
+    /// Shows entries in key order.
+    fn scan(&self, scan: Scan<'_>, visit: Visit<'_>) -> Result<(), Failure>;
+    /// Hands what is in memory to the background, or to the disk. The harness then waits until the process is idle.
+    fn flush(&self) -> Result<(), Failure>;
     /// Closes cleanly.
     fn close(self: Box<Self>) -> Result<(), Failure>;
 }
@@ -44,9 +63,10 @@ pub(crate) trait Engine: Send + Sync {
 pub(crate) type Opened = Result<Box<dyn Engine>, Failure>;
 
 /// How to open an engine, and under which settings it runs.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Opener {
     pub(crate) name: &'static str,
-    /// What is not equal for all.
+    /// What is not equal for all: version, compression, what a buffered commit means.
     pub(crate) settings: &'static str,
     pub(crate) open: fn(&Path, Settings) -> Opened,
 }

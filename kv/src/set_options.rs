@@ -67,11 +67,6 @@ impl SetOptions {
             Expiry::After(span) => now().after(span),
             Expiry::At(at) => at,
         });
-        Pending {
-            value: Some(value),
-            user_meta: self.user_meta,
-            expires_at,
-            hides_older: self.hides_older,
-        }
+        Pending { value: Some(value), user_meta: self.user_meta, expires_at, hides_older: self.hides_older }
     }
 }

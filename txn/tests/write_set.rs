@@ -90,11 +90,7 @@ proptest! {
     }
 }
 
-fn check(
-    set: &WriteSet,
-    model: &BTreeMap<Vec<u8>, Owned>,
-    ranges: &[Bounds],
-) -> Result<(), TestCaseError> {
+fn check(set: &WriteSet, model: &BTreeMap<Vec<u8>, Owned>, ranges: &[Bounds]) -> Result<(), TestCaseError> {
     prop_assert_eq!((set.len(), set.is_empty()), (model.len(), model.is_empty()));
     let costs = model.iter().map(|(key, owned)| WriteSet::cost_bytes(key, &owned.borrow()));
     prop_assert!(set.byte_len() >= costs.sum::<usize>());

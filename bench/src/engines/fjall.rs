@@ -1,78 +1,76 @@
-//! fjall 3, with its defaults but for cache and memtable.
+//! fjall, with its defaults but for cache and memtable; and with values kept apart.
 
 use std::path::Path;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 
-use crate::data::touch;
-use crate::engine::{Engine, Failure, Opener, Order, Settings};
+use crate::data::Key;
+use crate::engine::{Engine, Failure, Opened, Opener, Order, Scan, Settings, Visit};
 
-pub(crate) const OPENER: Opener =
-    Opener { name: "fjall", settings: "lz4 from L2 on; buffered commits survive kill -9", open };
+pub(crate) const DEFAULT: Opener = Opener {
+    name: "fjall",
+    settings: "3.1: no compression in L0 and L1, lz4 below; buffered commits survive kill -9",
+    open: |directory, settings| open(directory, settings, false),
+};
+
+pub(crate) const BLOB: Opener = Opener {
+    name: "fjall-blob",
+    settings: "3.1: as fjall; values from 1 KiB apart, lz4",
+    open: |directory, settings| open(directory, settings, true),
+};
+
+fn open(directory: &Path, settings: Settings, separate: bool) -> Opened {
+    let database = Database::builder(directory).cache_size(settings.cache_bytes as u64).open()?;
+    let options = || {
+        let options = KeyspaceCreateOptions::default().max_memtable_size(settings.memtable_bytes as u64);
+        if separate { options.with_kv_separation(Some(KvSeparationOptions::default())) } else { options }
+    };
+    let keyspace = database.keyspace("bench", options)?;
+    let mode = if settings.durable { PersistMode::SyncData } else { PersistMode::Buffer };
+    Ok(Box::new(Fjall { database, keyspace, mode }))
+}
 
 struct Fjall {
     database: Database,
     keyspace: Keyspace,
-}
-
-fn open(directory: &Path, settings: Settings) -> Result<Box<dyn Engine>, Failure> {
-    let database =
-        Database::builder(directory.join("fjall")).cache_size(settings.cache_bytes as u64).open()?;
-    let options = move || KeyspaceCreateOptions::default().max_memtable_size(settings.memtable_bytes as u64);
-    let keyspace = database.keyspace("bench", options)?;
-    Ok(Box::new(Fjall { database, keyspace }))
+    mode: PersistMode,
 }
 
 impl Engine for Fjall {
-    fn put_batch(&self, pairs: &[([u8; 16], Vec<u8>)], durable: bool) -> Result<(), Failure> {
-        let mut batch = self.database.batch();
+    fn put_batch(&self, pairs: &[(Key, Vec<u8>)]) -> Result<(), Failure> {
+        let mut batch = self.database.batch().durability(Some(self.mode));
         for (key, value) in pairs {
             batch.insert(&self.keyspace, key.as_slice(), value.as_slice());
         }
-        batch.commit()?;
-        self.database.persist(if durable { PersistMode::SyncData } else { PersistMode::Buffer })?;
-        Ok(())
+        Ok(batch.commit()?)
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<u64>, Failure> {
-        Ok(self.keyspace.get(key)?.map(|value| touch(&value)))
+    fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool, Failure> {
+        Ok(self.keyspace.get(key)?.map(|value| visit(&value)).is_some())
     }
 
-    fn scan(
-        &self,
-        from: Option<&[u8]>,
-        limit: u64,
-        order: Order,
-        keys_only: bool,
-    ) -> Result<(u64, u64), Failure> {
-        let range = self.keyspace.range::<&[u8], _>(from.unwrap_or_default()..);
-        let (mut count, mut sum) = (0, 0);
-        let mut visit = |guard: fjall::Guard| -> Result<(), Failure> {
-            if keys_only {
-                sum += touch(&guard.key()?);
+    fn scan(&self, scan: Scan<'_>, visit: Visit<'_>) -> Result<(), Failure> {
+        let range = self.keyspace.range::<&[u8], _>(scan.from.unwrap_or_default()..);
+        let mut each = |guard: fjall::Guard| -> Result<(), Failure> {
+            if scan.keys_only {
+                visit(&guard.key()?, &[]);
             } else {
                 let (key, value) = guard.into_inner()?;
-                sum += touch(&key) + touch(&value);
+                visit(&key, &value);
             }
-            count += 1;
             Ok(())
         };
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        match order {
-            Order::Forward => range.take(limit).try_for_each(&mut visit)?,
-            Order::Reverse => range.rev().take(limit).try_for_each(&mut visit)?,
+        match scan.order {
+            Order::Forward => range.take(scan.limit).try_for_each(&mut each),
+            Order::Reverse => range.rev().take(scan.limit).try_for_each(&mut each),
         }
-        Ok((count, sum))
     }
 
-    fn settle(&self) -> Result<(), Failure> {
-        self.keyspace.rotate_memtable_and_wait()?;
-        std::thread::sleep(std::time::Duration::from_millis(1_000));
-        Ok(())
+    fn flush(&self) -> Result<(), Failure> {
+        Ok(self.keyspace.rotate_memtable_and_wait()?)
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {
-        self.database.persist(PersistMode::SyncAll)?;
-        Ok(())
+        Ok(self.database.persist(PersistMode::SyncAll)?)
     }
 }

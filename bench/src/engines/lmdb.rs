@@ -1,85 +1,79 @@
-//! LMDB through heed, with its defaults.
+//! LMDB through heed, with its defaults; it has no cache but the system's.
 
 use std::ops::Bound;
 use std::path::Path;
 
 use heed::types::Bytes;
-use heed::{Database, Env, EnvFlags, EnvOpenOptions};
+use heed::{Database, Env, EnvFlags, EnvOpenOptions, WithTls};
 
-use crate::data::touch;
-use crate::engine::{Engine, Failure, Opener, Order, Settings};
+use crate::data::Key;
+use crate::engine::{Engine, Failure, Opened, Opener, Order, Scan, Settings, Visit};
 
 pub(crate) const OPENER: Opener = Opener {
     name: "lmdb",
-    settings: "no compression; buffered commits are MDB_NOSYNC, power loss may corrupt",
+    settings: "heed 0.22: no compression, no checksums; buffered commits are MDB_NOSYNC: they survive kill -9, power \
+               loss may corrupt all",
     open,
 };
 
-struct Lmdb {
-    environment: Env,
-    database: Database<Bytes, Bytes>,
-}
+/// The most that fits, in bytes; LMDB wants to know.
+const MAP_BYTES: usize = 64 << 30;
 
-fn open(directory: &Path, _settings: Settings) -> Result<Box<dyn Engine>, Failure> {
+fn open(directory: &Path, settings: Settings) -> Opened {
     let mut options = EnvOpenOptions::new();
-    options.map_size(64 << 30).max_readers(64);
-    // SAFETY: the directory is a fresh temporary one that nobody else opens, and NO_SYNC only weakens durability, which the
-    // settings line states.
-    let environment = unsafe { options.flags(EnvFlags::NO_SYNC).open(directory)? };
+    options.map_size(MAP_BYTES).max_readers(64);
+    let flags = if settings.durable { EnvFlags::empty() } else { EnvFlags::NO_SYNC };
+    // SAFETY: the directory is a fresh one that nobody else opens, and NO_SYNC only weakens durability, which the settings state.
+    let environment = unsafe { options.flags(flags).open(directory)? };
     let mut txn = environment.write_txn()?;
     let database = environment.create_database(&mut txn, None)?;
     txn.commit()?;
     Ok(Box::new(Lmdb { environment, database }))
 }
 
+struct Lmdb {
+    environment: Env<WithTls>,
+    database: Database<Bytes, Bytes>,
+}
+
 impl Engine for Lmdb {
-    fn put_batch(&self, pairs: &[([u8; 16], Vec<u8>)], durable: bool) -> Result<(), Failure> {
+    fn put_batch(&self, pairs: &[(Key, Vec<u8>)]) -> Result<(), Failure> {
         let mut txn = self.environment.write_txn()?;
         for (key, value) in pairs {
             self.database.put(&mut txn, key, value)?;
         }
-        txn.commit()?;
-        if durable {
-            self.environment.force_sync()?;
-        }
-        Ok(())
+        Ok(txn.commit()?)
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<u64>, Failure> {
+    fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool, Failure> {
         let txn = self.environment.read_txn()?;
-        Ok(self.database.get(&txn, key)?.map(touch))
+        Ok(self.database.get(&txn, key)?.map(visit).is_some())
     }
 
-    fn scan(
-        &self,
-        from: Option<&[u8]>,
-        limit: u64,
-        order: Order,
-        keys_only: bool,
-    ) -> Result<(u64, u64), Failure> {
+    fn scan(&self, scan: Scan<'_>, visit: Visit<'_>) -> Result<(), Failure> {
         let txn = self.environment.read_txn()?;
-        let bounds = (Bound::Included(from.unwrap_or(&[0])), Bound::<&[u8]>::Unbounded);
-        let (mut count, mut sum) = (0, 0);
-        let mut visit = |pair: heed::Result<(&[u8], &[u8])>| -> Result<(), Failure> {
+        let bounds = (scan.from.map_or(Bound::Unbounded, Bound::Included), Bound::<&[u8]>::Unbounded);
+        let mut each = |pair: heed::Result<(&[u8], &[u8])>| -> Result<(), Failure> {
             let (key, value) = pair?;
-            count += 1;
-            sum += touch(key) + if keys_only { 0 } else { touch(value) };
+            visit(key, if scan.keys_only { &[] } else { value });
             Ok(())
         };
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        match order {
-            Order::Forward => self.database.range(&txn, &bounds)?.take(limit).try_for_each(&mut visit)?,
-            Order::Reverse => self.database.rev_range(&txn, &bounds)?.take(limit).try_for_each(&mut visit)?,
+        match scan.order {
+            Order::Forward => self.database.range(&txn, &bounds)?.take(scan.limit).try_for_each(&mut each),
+            Order::Reverse => {
+                self.database.rev_range(&txn, &bounds)?.take(scan.limit).try_for_each(&mut each)
+            }
         }
-        Ok((count, sum))
     }
 
-    fn settle(&self) -> Result<(), Failure> {
-        Ok(())
+    fn flush(&self) -> Result<(), Failure> {
+        Ok(self.environment.force_sync()?)
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {
         self.environment.force_sync()?;
+        // The next open in this process must not find it still open.
+        self.environment.prepare_for_closing().wait();
         Ok(())
     }
 }

@@ -1,86 +1,83 @@
-//! `kv`, with its defaults but for cache and memtable.
+//! `kv`, with its defaults but for cache and memtable; and the same with lz4.
 
 use std::path::Path;
-use std::time::Duration;
 
-use kv::{Db, Durability, Options};
+use kv::{Compression, Db, Durability, Options};
 
-use crate::data::touch;
-use crate::engine::{Engine, Failure, Opener, Order, Settings};
+use crate::data::Key;
+use crate::engine::{Engine, Failure, Opened, Opener, Order, Scan, Settings, Visit};
 
-pub(crate) const OPENER: Opener = Opener {
+pub(crate) const DEFAULT: Opener = Opener {
     name: "kv",
-    settings: "no compression; buffered commits survive kill -9",
-    open,
+    settings: "no compression; values apart from 1 KiB; up to three memtables; buffered commits survive kill -9",
+    open: |directory, settings| open(directory, settings, engine::Options::default()),
 };
 
-struct Ours(Db);
+pub(crate) const COMPRESSED: Opener = Opener {
+    name: "kv-lz4",
+    settings: "kv with lz4 in the last level and in the value log",
+    open: |directory, settings| {
+        let (bottom_compression, value_compression) = (Compression::Lz4, Compression::Lz4);
+        open(
+            directory,
+            settings,
+            engine::Options { bottom_compression, value_compression, ..Default::default() },
+        )
+    },
+};
 
-fn open(directory: &Path, settings: Settings) -> Result<Box<dyn Engine>, Failure> {
+fn open(directory: &Path, settings: Settings, options: engine::Options) -> Opened {
     let engine = engine::Options {
         cache_bytes: settings.cache_bytes,
         memtable_bytes: settings.memtable_bytes,
         write_buffer_bytes: 3 * settings.memtable_bytes,
-        ..engine::Options::default()
+        ..options
     };
-    Ok(Box::new(Ours(Options::new().with_engine_options(engine).open(directory.join("kv"))?)))
+    let durability = if settings.durable { Durability::Sync } else { Durability::Buffered };
+    let options = Options::new().with_engine_options(engine).durability(durability);
+    Ok(Box::new(Ours(options.open(directory)?)))
 }
 
+struct Ours(Db);
+
 impl Engine for Ours {
-    fn put_batch(&self, pairs: &[([u8; 16], Vec<u8>)], durable: bool) -> Result<(), Failure> {
-        let durability = if durable { Durability::Sync } else { Durability::Buffered };
+    fn put_batch(&self, pairs: &[(Key, Vec<u8>)]) -> Result<(), Failure> {
         let mut txn = self.0.begin_write()?;
         for (key, value) in pairs {
             txn.set(key, value)?;
         }
-        txn.commit_with(durability)?;
+        txn.commit()?;
         Ok(())
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<u64>, Failure> {
-        Ok(self.0.get(key)?.map(|value| touch(&value)))
+    fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool, Failure> {
+        Ok(self.0.get(key)?.map(|value| visit(&value)).is_some())
     }
 
-    fn scan(
-        &self,
-        from: Option<&[u8]>,
-        limit: u64,
-        order: Order,
-        keys_only: bool,
-    ) -> Result<(u64, u64), Failure> {
-        let mut scan = self.0.scan()?;
-        if let Some(from) = from {
-            scan = scan.range(from..);
+    fn scan(&self, scan: Scan<'_>, visit: Visit<'_>) -> Result<(), Failure> {
+        let mut items = self.0.scan()?;
+        if let Some(from) = scan.from {
+            items = items.range(from..);
         }
-        if order == Order::Reverse {
-            scan = scan.reverse();
+        if scan.order == Order::Reverse {
+            items = items.reverse();
         }
-        if keys_only {
-            scan = scan.keys_only();
+        if scan.keys_only {
+            items = items.keys_only();
         }
-        let (mut count, mut sum) = (0, 0);
-        for item in scan.iter()?.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+        for item in items.iter()?.take(scan.limit) {
             let item = item?;
-            count += 1;
-            sum += touch(item.key());
-            if !keys_only {
-                sum += touch(&item.value()?);
+            if scan.keys_only {
+                visit(item.key(), &[]);
+            } else {
+                visit(item.key(), &item.value()?);
             }
         }
-        Ok((count, sum))
+        Ok(())
     }
 
-    fn settle(&self) -> Result<(), Failure> {
-        self.0.flush()?;
-        let mut quiet = 0;
-        let mut last = self.0.stats();
-        while quiet < 5 {
-            std::thread::sleep(Duration::from_millis(100));
-            let now = self.0.stats();
-            quiet = if now.table_bytes_written == last.table_bytes_written { quiet + 1 } else { 0 };
-            last = now;
-        }
-        Ok(())
+    fn flush(&self) -> Result<(), Failure> {
+        Ok(self.0.flush()?)
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {
