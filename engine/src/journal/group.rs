@@ -10,6 +10,7 @@ use wal::BatchReader;
 
 use super::prepare::Prepared;
 use super::queue::{Durability, Outcome, Waiter};
+use super::space::no_generation;
 use super::{Journal, Leader, Unsynced};
 use crate::generation::Generation;
 
@@ -41,20 +42,27 @@ impl Journal {
     fn write_group(&self, leader: &mut Leader, group: &[Arc<Waiter>]) -> Result<()> {
         let commits: Vec<Commit> = group.iter().filter_map(Commit::take).collect();
         self.halt.check()?;
-        if self.is_full(&self.space.active()) && !commits.is_empty() {
-            self.rotate(leader)?;
-        }
-        let active = self.space.active();
-        let mut commits = commits;
-        let places = self.append(leader, &active, &mut commits)?;
+        let written = if commits.is_empty() { None } else { Some(self.write_commits(leader, commits)?) };
         if group.iter().any(|waiter| waiter.durability == Durability::Sync) {
             self.sync_logs(leader, group.last().map_or(0, |waiter| waiter.number))?;
         }
+        let Some(Written { active, commits, places }) = written else { return Ok(()) };
         insert(&active, &commits, &places)?;
         if let Some(last) = commits.last() {
             self.visible.publish(last.version);
         }
         Ok(())
+    }
+
+    /// Appends commits to a log of the active generation, or of the next one where that is full.
+    fn write_commits(&self, leader: &mut Leader, mut commits: Vec<Commit>) -> Result<Written> {
+        let active = || self.space.active().ok_or_else(no_generation);
+        if self.is_full(&*active()?) {
+            self.rotate(leader)?;
+        }
+        let active = active()?;
+        let places = self.append(leader, &active, &mut commits)?;
+        Ok(Written { active, commits, places })
     }
 
     /// Appends all commits to one log. Returns where each commit record stands.
@@ -113,7 +121,7 @@ impl Journal {
         for unsynced in &leader.unsynced {
             if !unsynced.generation.is_retired() && !seeded::is(Bug::SkipLogSync) {
                 // Frozen logs get no more records, and their flush may be cutting them.
-                if Arc::ptr_eq(&unsynced.generation, &active) {
+                if active.as_ref().is_some_and(|active| Arc::ptr_eq(&unsynced.generation, active)) {
                     unsynced.log().write_ahead()?;
                 }
                 unsynced.log().sync()?;
@@ -132,8 +140,8 @@ impl Journal {
     /// Switches to the spare generation. Without one, or without room for its logs, the active one grows on: commits are
     /// held back before they are numbered, not here.
     pub(super) fn rotate(&self, _leader: &mut Leader) -> Result<bool> {
+        let Some(previous) = self.space.active() else { return Ok(true) };
         let Some(next) = self.spare.lock().take() else { return Ok(false) };
-        let previous = self.space.active();
         match self.space.switch_to(&next) {
             Ok(()) => {
                 self.frozen.lock().push_back(Arc::clone(&previous));
@@ -148,6 +156,13 @@ impl Journal {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The commits of a group that stand in a log, and where.
+struct Written {
+    active: Arc<Generation>,
+    commits: Vec<Commit>,
+    places: Vec<u64>,
 }
 
 /// A commit of the group, taken out of its waiter.

@@ -98,7 +98,6 @@ impl Journal {
         visible: Arc<SharedVersion>,
         views: Arc<Views>,
         limits: Limits,
-        active: Arc<Generation>,
         start: Start,
     ) -> Self {
         let queue = Queue {
@@ -115,7 +114,7 @@ impl Journal {
             views,
             limits,
             queue: Mutex::new(queue),
-            space: Space::new(active, limits.allocation_step_bytes),
+            space: Space::new(limits.allocation_step_bytes),
             spare: Mutex::new(None),
             frozen: Mutex::new(VecDeque::new()),
             durable: AtomicU64::new(start.last_commit),
@@ -172,9 +171,7 @@ impl Journal {
         let mut queue = self.queue.lock();
         // Under the lock, because the halt is tripped before the queue is drained.
         self.halt.check().map_err(CommitError::NotWritten)?;
-        if queue.closed {
-            return Err(CommitError::NotWritten(Error::invalid("database", "it is closed")));
-        }
+        queue.check_open().map_err(CommitError::NotWritten)?;
         let exhausted = || Error::LimitExceeded { what: "versions", limit: u64::MAX, got: u64::MAX };
         // The last version is kept free: it means "the newest" to readers.
         let version = queue
@@ -215,14 +212,22 @@ impl Journal {
         }
     }
 
-    /// The generation that is being written.
-    pub(crate) fn active(&self) -> Arc<Generation> {
-        self.space.active()
+    /// True when a generation is open to be written.
+    pub(crate) fn has_started(&self) -> bool {
+        self.space.active().is_some()
     }
 
-    /// True when the next rotation has nothing to switch to.
+    /// Gives the first commit a generation to be written to: durable, empty, and listed.
+    pub(crate) fn start(&self, first: Generation) {
+        let first = Arc::new(first);
+        // Readers must know the memtable before it gets anything.
+        self.views.rotate(&first);
+        self.space.start(first);
+    }
+
+    /// True when the next rotation has nothing to switch to. Before the first commit nobody knows whether there will be one.
     pub(crate) fn needs_spare(&self) -> bool {
-        self.spare.lock().is_none()
+        self.spare.lock().is_none() && self.has_started()
     }
 
     /// Offers a durable, empty generation for the next rotation.
@@ -238,7 +243,7 @@ impl Journal {
     /// Every open generation: frozen, active, spare.
     pub(crate) fn generations(&self) -> Vec<Arc<Generation>> {
         let mut open: Vec<_> = self.frozen.lock().iter().cloned().collect();
-        open.push(self.active());
+        open.extend(self.space.active());
         open.extend(self.spare());
         open
     }
@@ -247,8 +252,7 @@ impl Journal {
     pub(crate) fn rotate_now(&self) -> Result<bool> {
         self.halt.check()?;
         let mut leader = self.leader.lock();
-        let active = self.space.active();
-        if active.last_commit() == 0 {
+        if self.space.active().is_none_or(|active| active.last_commit() == 0) {
             return Ok(true);
         }
         self.rotate(&mut leader)
@@ -257,6 +261,11 @@ impl Journal {
     /// Refuses further commits; what is queued is still written.
     pub(crate) fn close(&self) {
         self.queue.lock().closed = true;
+    }
+
+    /// Fails once further commits are refused.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        self.queue.lock().check_open()
     }
 
     /// Waits for the group that is being written. After a halt no later one is.
@@ -282,17 +291,18 @@ impl Journal {
     pub(crate) fn memtable_bytes(&self) -> (usize, usize) {
         let frozen = self.frozen.lock();
         let bytes: usize = frozen.iter().map(|generation| generation.memtable.byte_len()).sum();
-        (bytes + self.active().memtable.byte_len(), frozen.len())
+        let active = self.space.active().map_or(0, |active| active.memtable.byte_len());
+        (bytes + active, frozen.len())
     }
 
     /// True when the active generation is full and the next one stands ready.
     pub(crate) fn wants_rotation(&self) -> bool {
-        !self.needs_spare() && self.is_full(&self.active())
+        !self.needs_spare() && self.space.active().is_some_and(|active| self.is_full(&active))
     }
 
     /// True when the active generation is full and there is no other to switch to.
     pub(crate) fn lacks_spare(&self) -> bool {
-        self.needs_spare() && self.is_full(&self.active())
+        self.needs_spare() && self.space.active().is_some_and(|active| self.is_full(&active))
     }
 
     /// Tells that the oldest frozen generation is in synced tables, and with it all of its commits.

@@ -119,6 +119,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// Fails when it takes no further commits.
+    pub(super) fn check_open(&self) -> base::Result<()> {
+        if self.closed { Err(Error::invalid("database", "it is closed")) } else { Ok(()) }
+    }
+
     /// True when requests wait and none of them asks for a sync.
     pub(super) fn has_only_buffered(&self) -> bool {
         let buffered = |waiter: &Arc<Waiter>| waiter.durability == Durability::Buffered;
