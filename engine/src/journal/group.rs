@@ -232,9 +232,16 @@ impl Settle<'_> {
     fn succeed(&self, may_go_on: bool) -> bool {
         let bytes = self.group.iter().map(|waiter| waiter.log_bytes as u64).sum();
         self.journal.space.release(bytes);
+        // First of all, so that the next group is on its way to the disk while the followers of this one are woken.
+        let goes_on = self.pass_lead(may_go_on);
         for waiter in self.group {
             waiter.finish(Outcome::Done);
         }
+        goes_on
+    }
+
+    /// Makes the request at the front of the queue the next leader. True when the present one is to go on instead.
+    fn pass_lead(&self, may_go_on: bool) -> bool {
         let mut queue = self.journal.queue.lock();
         if may_go_on && queue.has_only_buffered() {
             return true;
