@@ -74,6 +74,14 @@ impl Core {
         self.trip_on_failure(structure, number)
     }
 
+    /// Passes over file numbers, so that the next `count` ones are the last of a lease.
+    pub(crate) fn skip_to_last(&self, count: u64) -> Result<()> {
+        self.halt.check()?;
+        let mut structure = self.structure()?.lock();
+        let skipped = structure.skip_to_last(count);
+        self.trip_on_failure(&structure, skipped)
+    }
+
     /// Makes an edit durable. Where its failure leaves the manifest in doubt, it is the end of writing: whether the edit will
     /// be there at the next open is unknown.
     pub(crate) fn commit_edit(&self, structure: &mut Structure, edit: Edit) -> Result<()> {
@@ -83,8 +91,11 @@ impl Core {
     }
 
     fn trip_on_failure<T>(&self, structure: &Structure, result: Result<T>) -> Result<T> {
-        // A manifest that found no space before it wrote anything goes on; all else is in doubt.
-        let goes_on = |error: &Error| error.is_no_space() && !structure.manifest.is_halted();
+        // A manifest that found no space, or could not create a file, before it wrote anything goes on; all else is in doubt.
+        let is_harmless = |error: &Error| {
+            error.is_no_space() || (matches!(error, Error::Io { .. }) && !error.is_write_failure())
+        };
+        let goes_on = |error: &Error| is_harmless(error) && !structure.manifest.is_halted();
         result.map_err(|error| if goes_on(&error) { error } else { self.halt.trip(error) })
     }
 

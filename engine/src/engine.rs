@@ -149,6 +149,7 @@ impl Engine {
         decide: impl FnOnce(Version) -> Result<(), C>,
     ) -> Result<Version, CommitError<C>> {
         let writing = self.inner.writing().map_err(CommitError::NotWritten)?;
+        self.inner.start_writing(writing).map_err(CommitError::NotWritten)?;
         writing.journal.commit(prepared, durability, decide)
     }
 
@@ -286,6 +287,8 @@ impl Engine {
     fn retire_everything(&self, writing: &Writing) -> Result<()> {
         writing.journal.sync()?;
         let core = &self.inner.core;
+        // A first generation that is being opened is waited for; no other comes after it, for commits are refused.
+        let _no_start = writing.starting.lock();
         let generations = writing.journal.generations();
         // The edit below lets their logs go: whoever skipped the flush must not lose what is in them.
         if generations.iter().any(|generation| generation.last_commit() > 0) {
@@ -294,23 +297,29 @@ impl Engine {
                 "a memtable holds commits that are not in tables; flush first",
             ));
         }
-        let mut structure = core.structure()?.lock();
-        let (last_commit, last_version) = writing.journal.last_given();
-        let edit = Edit {
-            generations_retired: generations.iter().map(|generation| generation.id).collect(),
-            last_commit: Some(last_commit.max(structure.manifest.state().last_commit())),
-            last_version: Some(last_version.0.max(structure.manifest.state().last_version().0)),
-            closed: Some(Vec::new()),
-            ..Edit::default()
-        };
-        core.commit_edit(&mut structure, edit)?;
-        drop(structure);
-        for generation in &generations {
-            generation.retire_logs(core);
+        if !generations.is_empty() {
+            let mut structure = core.structure()?.lock();
+            let (last_commit, last_version) = writing.journal.last_given();
+            let edit = Edit {
+                generations_retired: generations.iter().map(|generation| generation.id).collect(),
+                last_commit: Some(last_commit.max(structure.manifest.state().last_commit())),
+                last_version: Some(last_version.0.max(structure.manifest.state().last_version().0)),
+                ..Edit::default()
+            };
+            core.commit_edit(&mut structure, edit)?;
+            drop(structure);
+            for generation in &generations {
+                generation.retire_logs(core);
+            }
         }
         self.inner.write_ledger(writing)?;
         core.reaper.unlink(&*core.vfs, &core.directory)?;
-        Ok(())
+        let mut structure = core.structure()?.lock();
+        if structure.manifest.is_untouched() {
+            return Ok(());
+        }
+        // An edit of its own: it proves to the next open that all before it was synced.
+        core.commit_edit(&mut structure, Edit { closed: Some(Vec::new()), ..Edit::default() })
     }
 
     /// Lets the directory go before the last handle is gone: others may open it then. Only when nothing is written through this
@@ -319,6 +328,7 @@ impl Engine {
         // A halt sends everybody home but the leader that is writing: what it has in hand must not come after the next open.
         if let Some(writing) = &self.inner.writing {
             writing.journal.wait_for_leader();
+            drop(writing.starting.lock());
         }
         *self.inner.lock.lock() = None;
     }

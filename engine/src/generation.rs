@@ -62,6 +62,16 @@ impl Generation {
         Ok(generation)
     }
 
+    /// Opens the first generation of a life. Its logs take the last numbers of a lease, so that every later file proves that
+    /// there was a later edit.
+    ///
+    /// # Errors
+    /// As [`Generation::open_new`].
+    pub(crate) fn open_first(core: &Core) -> Result<Self> {
+        core.skip_to_last(Self::LOGS)?;
+        Self::open_new(core)
+    }
+
     /// Creates both logs with their headers and makes them durable, directory included.
     fn create(core: &Core, numbers: manifest::Generation) -> Result<Self> {
         let (vfs, directory, database_id) = (&*core.vfs, &core.directory, core.database_id);

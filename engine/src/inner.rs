@@ -8,6 +8,7 @@ use base::{Result, SharedVersion};
 use parking_lot::Mutex;
 
 use crate::core::{Core, read_only};
+use crate::generation::Generation;
 use crate::guarded::Guarded;
 use crate::journal::Journal;
 use crate::recovery::RecoveryReport;
@@ -31,6 +32,8 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct Writing {
     pub(crate) journal: Journal,
+    /// Held while the first generation is opened.
+    pub(crate) starting: Mutex<()>,
     pub(crate) jobs: Guarded<Jobs>,
     /// Held while DISCARD is replaced.
     pub(crate) ledger: Mutex<()>,
@@ -43,6 +46,24 @@ impl Inner {
     /// When the engine was opened for reading only.
     pub(crate) fn writing(&self) -> Result<&Writing> {
         self.writing.as_ref().ok_or_else(read_only)
+    }
+
+    /// Opens the first generation, if there is none yet: a database that is only read gets no logs.
+    ///
+    /// # Errors
+    /// As [`Generation::open_new`]; a later commit tries again where writing goes on.
+    pub(crate) fn start_writing(&self, writing: &Writing) -> Result<()> {
+        if writing.journal.has_started() {
+            return Ok(());
+        }
+        self.core.halt.trip_on_panic("opening the first memtable", || {
+            let _one_starter = writing.starting.lock();
+            writing.journal.check_open()?;
+            if !writing.journal.has_started() {
+                writing.journal.start(Generation::open_first(&self.core)?);
+            }
+            Ok(())
+        })
     }
 
     /// Takes segments out of a view and lets their files go when the last view that reads them is gone.

@@ -25,14 +25,18 @@ pub(crate) fn ledger_of(state: &State) -> Ledger {
     }
 }
 
-/// Refuses a ledger that a newer release wrote, which this one would replace. Nothing else of it matters at open.
+/// The ledger that is there, if it can be read. Refuses one that a newer release wrote, which this one would replace.
 ///
 /// # Errors
 /// [`Error::Unsupported`].
-pub(crate) fn check_format(vfs: &dyn Vfs, directory: &Path, database_id: DatabaseId) -> Result<()> {
-    match vlog::Ledger::read(vfs, directory, database_id) {
+pub(crate) fn read_ledger(
+    vfs: &dyn Vfs,
+    directory: &Path,
+    database_id: DatabaseId,
+) -> Result<Option<Ledger>> {
+    match Ledger::read(vfs, directory, database_id) {
         Err(error @ Error::Unsupported { .. }) => Err(error),
-        _ => Ok(()),
+        ledger => Ok(ledger.ok().flatten()),
     }
 }
 

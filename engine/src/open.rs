@@ -5,6 +5,8 @@
 //! 2. What `open` shows is durable: replayed commits are in synced tables, their values in synced segments, and one edit
 //!    retired the generations that they came from.
 //! 3. Files are swept only after that edit.
+//! 4. After a clean close there is nothing to make durable, and nothing is written: the first commit opens the first
+//!    generation, and with it replaces the manifest.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -22,6 +24,7 @@ use manifest::{Edit, Manifest, SegmentMeta, State};
 use memtable::{ArenaPool, Memtable};
 use parking_lot::Mutex;
 use sstable::{BlockCache, TableAccess};
+use vlog::Ledger;
 
 use crate::Options;
 use crate::core::Core;
@@ -33,10 +36,11 @@ use crate::generation::Generation;
 use crate::guarded::Guarded;
 use crate::inner::{Inner, Writing};
 use crate::journal::{Journal, Limits, Start};
-use crate::ledger::check_format;
+use crate::ledger::read_ledger;
 use crate::output::{Output, OutputShape, OutputWriter};
 use crate::recovery::{
-    CopyUnconfirmed, InPlace, LogSurvey, RecoveryReport, Sequence, check_strays, replay, sequence, survey,
+    CopyUnconfirmed, InPlace, LogSurvey, RecoveryReport, Sequence, SortedWrites, check_strays, replay,
+    sequence, survey,
 };
 use crate::step::Jobs;
 use crate::structure::Structure;
@@ -58,6 +62,9 @@ struct Found {
     names: Vec<String>,
     logs: Vec<LogSurvey>,
     sequence: Sequence,
+    /// What the manifest says is known to be durable, not only readable.
+    is_durable: bool,
+    ledger: Option<Ledger>,
 }
 
 pub(crate) fn open(directory: &Path, options: Options, environment: Environment) -> Result<Inner> {
@@ -80,7 +87,8 @@ pub(crate) fn open(directory: &Path, options: Options, environment: Environment)
     } else {
         let found = find(&**vfs, directory, options.access)?;
         let first_number = first_free_number(directory, &found)?;
-        let structure = Structure::reopen(Arc::clone(vfs), directory, found.state.clone(), first_number)?;
+        let mut structure = Structure::resume(Arc::clone(vfs), directory, found.state.clone(), first_number)?;
+        structure.ledger_segments = found.ledger.as_ref().map(|ledger| ledger.segments.clone());
         (found, structure)
     };
     let mut report = RecoveryReport { created, ..report_of(&found) };
@@ -173,7 +181,8 @@ fn create(vfs: &Arc<dyn Vfs>, directory: &Path) -> Result<(Found, Structure)> {
     let manifest = Manifest::create_with_lease(Arc::clone(vfs), directory, database_id, Generation::LOGS)?;
     let state = manifest.state().clone();
     let sequence = sequence(&[], 0)?;
-    let found = Found { state, names: vfs.list(directory)?, logs: Vec::new(), sequence };
+    let names = vfs.list(directory)?;
+    let found = Found { state, names, logs: Vec::new(), sequence, is_durable: true, ledger: None };
     Ok((found, Structure::new(manifest, 1)))
 }
 
@@ -194,13 +203,13 @@ fn first_free_number(directory: &Path, found: &Found) -> Result<u64> {
 
 /// Reads everything that must be readable; changes nothing.
 fn find(vfs: &dyn Vfs, directory: &Path, access: TableAccess) -> Result<Found> {
-    let state = manifest::read(vfs, directory)?;
+    let (state, is_durable) = manifest::read_with_proof(vfs, directory)?;
     let registry = keyring::read(vfs, directory)?;
     if registry.database_id != state.database_id() {
         let path = directory.join(keyring::FILE_NAME);
         return Err(Error::corruption(&path, 16, "the file belongs to another database"));
     }
-    check_format(vfs, directory, state.database_id())?;
+    let ledger = read_ledger(vfs, directory, state.database_id())?;
     let names = vfs.list(directory)?;
     let living: HashSet<NumberedFile> = living_files(&state).collect();
     check_files_exist(directory, &living, &names)?;
@@ -212,7 +221,7 @@ fn find(vfs: &dyn Vfs, directory: &Path, access: TableAccess) -> Result<Found> {
         }
     }
     let sequence = sequence(&logs, state.last_commit())?;
-    Ok(Found { state, names, logs, sequence })
+    Ok(Found { state, names, logs, sequence, is_durable, ledger })
 }
 
 fn check_files_exist(directory: &Path, living: &HashSet<NumberedFile>, names: &[String]) -> Result<()> {
@@ -288,20 +297,18 @@ fn living_segments(core: &Core, state: &State) -> BTreeMap<u64, Arc<SegmentHandl
     state.segments().map(|segment| (segment.meta.number, core.segment_handle(&segment.meta))).collect()
 }
 
-/// Makes the replayed commits durable, retires their generations, sweeps, and starts the first new generation.
+/// Makes the replayed commits durable, retires their generations, and sweeps.
 fn recover(core: Core, found: Found, report: &mut RecoveryReport, lock: Box<dyn FileLock>) -> Result<Inner> {
     let last = last_version(&found);
     report.last_version = last;
     let first_number = core.structure()?.lock().peek_number();
-    let (state, active) =
-        make_durable(&core, found, report, last).inspect_err(|_| give_up(&core, first_number))?;
+    let state = make_durable(&core, found, report, last).inspect_err(|_| give_up(&core, first_number))?;
     let view = View {
         memtables: Vec::new(),
         tables: Arc::new(living_tables(&core, &state)),
         segments: Arc::new(living_segments(&core, &state)),
     };
     let views = Arc::new(Views::new(view, &core.directory, &core.reaper));
-    views.rotate(&active);
     let visible = Arc::new(SharedVersion::new(last));
     let limits = Limits {
         memtable_bytes: core.options.memtable_bytes,
@@ -311,22 +318,20 @@ fn recover(core: Core, found: Found, report: &mut RecoveryReport, lock: Box<dyn 
     };
     let start = Start { last_commit: state.last_commit(), last_version: last };
     let journal =
-        Journal::new(Arc::clone(&core.halt), Arc::clone(&visible), Arc::clone(&views), limits, active, start);
+        Journal::new(Arc::clone(&core.halt), Arc::clone(&visible), Arc::clone(&views), limits, start);
     let jobs = Guarded::new(Jobs::default(), &core.halt, "background work");
-    let writing = Some(Writing { journal, jobs, ledger: Mutex::new(()) });
+    let writing = Some(Writing { journal, starting: Mutex::new(()), jobs, ledger: Mutex::new(()) });
     Ok(Inner { core, visible, views, report: report.clone(), writing, lock: Mutex::new(Some(lock)) })
 }
 
-/// Everything of a recovery that writes. Returns what the manifest says then, but for the new generation.
-fn make_durable(
-    core: &Core,
-    found: Found,
-    report: &mut RecoveryReport,
-    last: Version,
-) -> Result<(State, Arc<Generation>)> {
+/// Everything of a recovery that writes. Returns what the manifest says then.
+fn make_durable(core: &Core, found: Found, report: &mut RecoveryReport, last: Version) -> Result<State> {
     let was_closed = found.state.closed().is_some();
     if found.state.generations().len() > 0 {
         recover_generations(core, &found, report, last)?;
+    } else if !found.is_durable {
+        // Replaces the manifest: what was read of it may be in the cache only.
+        core.commit_edit(&mut core.structure()?.lock(), Edit::default())?;
     }
     drop(found);
     let state = core.structure()?.lock().manifest.state().clone();
@@ -334,8 +339,7 @@ fn make_durable(
         cut_segments(core, &state);
     }
     report.files_swept = sweep(core, &state)?;
-    core.structure()?.lock().skip_to_last(Generation::LOGS)?;
-    Ok((state, Arc::new(Generation::open_new(core)?)))
+    Ok(state)
 }
 
 /// Removes what this open has written in vain, files numbered from `first_number`: left there, it would take the space that the
@@ -355,12 +359,11 @@ fn give_up(core: &Core, first_number: u64) {
 
 /// Makes the replayed commits durable and retires their generations.
 fn recover_generations(core: &Core, found: &Found, report: &mut RecoveryReport, last: Version) -> Result<()> {
-    let memtable = Arc::new(Memtable::new(&core.pool));
     let mut values = CopyUnconfirmed::new(core);
-    replay(&found.logs, &found.sequence, &memtable, &mut values)?;
+    let writes = SortedWrites::collect(&found.logs, &found.sequence, &mut values)?;
     report.values_copied = values.copied;
     let copied_segment = values.finish()?;
-    let outputs = write_tables(core, found, &memtable, last)?;
+    let outputs = write_tables(core, found, writes, last)?;
     report.tables_written = outputs.len();
     core.vfs.sync_dir(&core.directory)?;
     let used = |number: u64| {
@@ -398,8 +401,13 @@ fn cut_segments(core: &Core, state: &State) {
     }
 }
 
-fn write_tables(core: &Core, found: &Found, memtable: &Arc<Memtable>, last: Version) -> Result<Vec<Output>> {
-    if memtable.is_empty() {
+fn write_tables(
+    core: &Core,
+    found: &Found,
+    mut writes: SortedWrites<'_>,
+    last: Version,
+) -> Result<Vec<Output>> {
+    if writes.is_empty() {
         return Ok(Vec::new());
     }
     let now = core.clock.now();
@@ -413,11 +421,10 @@ fn write_tables(core: &Core, found: &Found, memtable: &Arc<Memtable>, last: Vers
         created_at: now,
     };
     let mut writer = OutputWriter::new(core, shape);
-    let mut cursor = memtable.cursor();
-    base::Cursor::first(&mut cursor)?;
+    base::Cursor::first(&mut writes)?;
     // Nobody reads yet: only the newest of each key is of use.
     let retention = Retention::new(last, [], now);
-    copy_retained(&mut cursor, &retention, core.options.keep_versions, |_| true, &mut writer)?;
+    copy_retained(&mut writes, &retention, core.options.keep_versions, |_| true, &mut writer)?;
     writer.finish()
 }
 

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use base::Result;
 use base::vfs::Vfs;
-use base::{Error, Result};
 use manifest::{Edit, Manifest, State, TableMeta};
 
 use crate::compaction::Manual;
-use crate::generation::Generation;
 
 /// How many file numbers are leased at a time.
 const LEASE: u64 = 64;
@@ -30,19 +29,15 @@ pub(crate) struct Structure {
 }
 
 impl Structure {
-    /// Takes over the manifest of `state`, which was read from `directory`: replaces it by a snapshot with a new lease.
-    /// `first_number` is above every number that was ever used.
-    pub(crate) fn reopen(
+    /// Takes over the manifest of `state`, which was read from `directory`; its first edit replaces the file. `first_number`
+    /// is above every number that was ever used.
+    pub(crate) fn resume(
         vfs: Arc<dyn Vfs>,
         directory: &Path,
-        mut state: State,
+        state: State,
         first_number: u64,
     ) -> Result<Self> {
-        // With nothing to recover, the logs of the first generation are all that is written under this lease.
-        let count = if state.generations().len() == 0 { Generation::LOGS } else { LEASE };
-        let lease = Edit { numbers_below: Some(first_number + count), ..Edit::default() };
-        state.apply(&lease).map_err(|error| Error::invalid("manifest edit", error.to_string()))?;
-        Ok(Self::new(Manifest::reopen(vfs, directory, state)?, first_number))
+        Ok(Self::new(Manifest::resume(vfs, directory, state)?, first_number))
     }
 
     /// Numbers are handed out from `next_number` on, under the lease that the manifest holds.
@@ -70,8 +65,9 @@ impl Structure {
     /// Passes over numbers, so that the next `count` ones are the last of the lease: every later one needs a lease from an edit
     /// that comes after these have been handed out. A file with such a number then proves that there was that edit.
     pub(crate) fn skip_to_last(&mut self, count: u64) -> Result<()> {
-        if self.next_number + count > self.manifest.state().numbers_below() {
-            self.commit(Edit::default())?;
+        let wanted = self.next_number + count;
+        if wanted > self.manifest.state().numbers_below() {
+            self.manifest.commit(Edit { numbers_below: Some(wanted), ..Edit::default() })?;
         }
         self.next_number = self.next_number.max(self.manifest.state().numbers_below().saturating_sub(count));
         Ok(())

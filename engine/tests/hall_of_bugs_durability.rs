@@ -166,10 +166,10 @@ fn hb_22_recovery_never_jumps_a_hole() {
         let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension != "sst");
         memory.snapshot().into_keys().filter(is_log).collect()
     };
-    let older = logs(&memory);
     for number in 0..3_u8 {
         harness.commit(&[(&[b'a', number], Some(&[number; 20]))], Durability::Buffered);
     }
+    let older = logs(&memory);
     assert_eq!(harness.step(), Step::OpenedGeneration);
     assert!(harness.engine.rotate().unwrap());
     harness.commit(&[(b"b", Some(&[9; 20]))], Durability::Buffered);
@@ -434,8 +434,8 @@ fn hb_46_a_failed_compaction_is_not_closed_over() {
 fn hb_46_a_close_never_retires_what_is_not_in_tables() {
     for rotations in [0, 1] {
         let harness = Harness::new(Options::tiny());
-        harness.settle();
         harness.set(b"small", b"value");
+        harness.settle();
         for _ in 0..rotations {
             assert!(harness.engine.rotate().unwrap());
         }

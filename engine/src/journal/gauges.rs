@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// The load that the journal puts on memory.
 #[derive(Debug, Default)]
 pub(super) struct Gauges {
+    has_started: AtomicBool,
     active_bytes: AtomicUsize,
     active_is_full: AtomicBool,
     frozen: AtomicUsize,
@@ -16,6 +17,15 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
+    /// There is a generation to be written.
+    pub(super) fn set_started(&self) {
+        self.has_started.store(true, Ordering::Release);
+    }
+
+    pub(super) fn has_started(&self) -> bool {
+        self.has_started.load(Ordering::Acquire)
+    }
+
     pub(super) fn set_active(&self, bytes: usize, is_full: bool) {
         self.active_bytes.store(bytes, Ordering::Relaxed);
         self.active_is_full.store(is_full, Ordering::Relaxed);

@@ -11,6 +11,7 @@ use wal::BatchReader;
 
 use super::prepare::Prepared;
 use super::queue::{Durability, Outcome, Request, Waiter};
+use super::space::no_generation;
 use super::{Journal, Leader, Unsynced};
 use crate::generation::Generation;
 
@@ -23,13 +24,13 @@ impl Journal {
     pub(super) fn lead(&self, own: Option<Request>) -> Outcome {
         let mut leader = self.leader.lock();
         let group = std::mem::take(&mut leader.group);
-        let mut settle = Settle { journal: self, group, own: Outcome::Waiting, next: None, settled: true };
+        let mut settle = Settle { journal: self, group, own: Outcome::Waiting, next: None, settled: false };
         settle.group.extend(own);
         for round in 1.. {
+            settle.settled = false;
             if settle.group.is_empty() {
                 self.queue.lock().take_group(self.limits.group_bytes, &mut settle.group);
             }
-            settle.settled = false;
             if seeded::is(Bug::AcknowledgeBeforeWrite) {
                 settle.group.iter().for_each(|request| request.finish(Outcome::Done));
                 std::thread::yield_now();
@@ -39,12 +40,15 @@ impl Journal {
                 break;
             }
         }
-        leader.group = std::mem::take(&mut settle.group);
-        let next = settle.next.take();
+        let Some(next) = settle.next.take() else {
+            settle.acknowledge();
+            leader.group = std::mem::take(&mut settle.group);
+            return std::mem::replace(&mut settle.own, Outcome::Waiting);
+        };
+        // Its group is on the way to the disk while the followers of this one are woken, which may take as long as a sync.
         drop(leader);
-        if let Some(next) = next {
-            next.finish(Outcome::Lead);
-        }
+        next.finish(Outcome::Lead);
+        settle.acknowledge();
         std::mem::replace(&mut settle.own, Outcome::Waiting)
     }
 
@@ -52,18 +56,19 @@ impl Journal {
         self.halt.check()?;
         let last = group.iter().rev().find(|request| request.prepared.is_some());
         let last = last.map(|request| (request.number, request.version));
-        if last.is_some() && self.is_full(&leader.active) {
-            self.rotate(leader)?;
-        }
         if let Some((number, _)) = last {
+            if self.is_full(leader.active()?) {
+                self.rotate(leader)?;
+            }
             self.append(leader, group, number)?;
         }
         if group.iter().any(|request| request.durability == Durability::Sync) {
             self.sync_logs(leader, group.last().map_or(0, |request| request.number))?;
         }
         if let Some((_, version)) = last {
-            insert(&leader.active, group)?;
-            self.gauges.set_active(leader.active.memtable.byte_len(), self.is_full(&leader.active));
+            let active = leader.active()?;
+            insert(active, group)?;
+            self.gauges.set_active(active.memtable.byte_len(), self.is_full(active));
             self.visible.publish(version);
         }
         Ok(())
@@ -72,6 +77,7 @@ impl Journal {
     /// Appends all commits, the last of which has `last_number`, to one log, and notes where each commit record stands.
     fn append(&self, leader: &mut Leader, group: &mut [Request], last_number: u64) -> Result<()> {
         let Leader { active, scratch, unsynced, .. } = leader;
+        let active = active.as_ref().ok_or_else(no_generation)?;
         let has_values = |request: &Request| request.prepared.as_ref().is_some_and(Prepared::has_values);
         let is_vlog = group.iter().any(has_values);
         let log = if is_vlog { &active.vlog } else { &active.wal };
@@ -112,7 +118,7 @@ impl Journal {
         }
         for unsynced in &leader.unsynced {
             if !seeded::is(Bug::SkipLogSync) {
-                unsynced.sync(&leader.active)?;
+                unsynced.sync(leader.active.as_deref())?;
             }
         }
         leader.unsynced.clear();
@@ -128,11 +134,12 @@ impl Journal {
     /// Switches to the spare generation. Without one, or without room for its logs, the active one grows on: commits are
     /// held back before they are numbered, not here.
     pub(super) fn rotate(&self, leader: &mut Leader) -> Result<bool> {
+        let Some(active) = &mut leader.active else { return Ok(true) };
         let Some(next) = self.spare.lock().take() else { return Ok(false) };
         self.gauges.set_has_spare(false);
         match self.space.switch_to(&next) {
             Ok(()) => {
-                let previous = std::mem::replace(&mut leader.active, Arc::clone(&next));
+                let previous = std::mem::replace(active, Arc::clone(&next));
                 tracing::debug!(frozen = previous.id, active = next.id, "rotated the memtable");
                 let mut frozen = self.frozen.lock();
                 frozen.push_back(previous);
@@ -234,12 +241,25 @@ impl Settle<'_> {
     fn succeed(&mut self, may_go_on: bool) -> bool {
         let bytes = self.group.iter().map(|request| request.log_bytes() as u64).sum();
         self.journal.space.release(bytes);
+        let goes_on = self.pass_lead(may_go_on);
+        if goes_on {
+            self.acknowledge();
+        }
+        goes_on
+    }
+
+    /// Tells the committers of the group, which is written and published.
+    fn acknowledge(&mut self) {
         for request in self.group.drain(..) {
             match request.waiter {
                 Some(waiter) => waiter.finish(Outcome::Done),
                 None => self.own = Outcome::Done,
             }
         }
+    }
+
+    /// Makes the request at the front of the queue the next leader. True when the present one is to go on instead.
+    fn pass_lead(&mut self, may_go_on: bool) -> bool {
         let mut queue = self.journal.queue.lock();
         if may_go_on && queue.has_only_buffered() {
             return true;
@@ -282,8 +302,9 @@ impl Settle<'_> {
 
 impl Drop for Settle<'_> {
     fn drop(&mut self) {
-        if !self.settled {
-            self.fail(Error::Panicked { during: "the leader of a commit" });
+        match self.settled {
+            true => self.acknowledge(),
+            false => self.fail(Error::Panicked { during: "the leader of a commit" }),
         }
     }
 }

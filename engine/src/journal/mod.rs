@@ -37,7 +37,7 @@ pub(crate) use prepare::prepare;
 pub use prepare::{MAX_VALUE_BYTES, Prepared};
 pub use queue::{CommitError, Durability};
 use queue::{Outcome, Queue, Queued, Request};
-use space::Space;
+use space::{Space, no_generation};
 
 /// Limits that decide when the leader rotates and how much it writes at once.
 #[derive(Clone, Copy, Debug)]
@@ -75,15 +75,21 @@ pub(crate) struct Journal {
 }
 
 /// What only the leader touches.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Leader {
-    /// The generation that is written; [`Space`] has it too, for those who do not lead.
-    active: Arc<Generation>,
+    /// The generation that is written, once there is one; [`Space`] has it too, for those who do not lead.
+    active: Option<Arc<Generation>>,
     scratch: Vec<u8>,
     /// Kept for its allocation.
     group: Vec<Request>,
     /// Logs with commits that were not synced, oldest first.
     unsynced: Vec<Unsynced>,
+}
+
+impl Leader {
+    fn active(&self) -> Result<&Arc<Generation>> {
+        self.active.as_ref().ok_or_else(no_generation)
+    }
 }
 
 /// A log with commits that are not durable. It must not keep its generation alive: where nobody ever asks for a sync, that would
@@ -112,10 +118,10 @@ impl Unsynced {
 
     /// Makes its commits durable. A log of the `active` generation gets more of them, so zeros are written ahead; a frozen one gets
     /// none, and its flush may be cutting it.
-    fn sync(&self, active: &Generation) -> Result<()> {
+    fn sync(&self, active: Option<&Generation>) -> Result<()> {
         let Some(generation) = self.unflushed() else { return Ok(()) };
         let log = if self.is_vlog { &generation.vlog } else { &generation.wal };
-        if generation.id == active.id {
+        if active.is_some_and(|active| active.id == generation.id) {
             log.write_ahead()?;
         }
         log.sync()
@@ -128,7 +134,6 @@ impl Journal {
         visible: Arc<SharedVersion>,
         views: Arc<Views>,
         limits: Limits,
-        active: Arc<Generation>,
         start: Start,
     ) -> Self {
         let queue = Queue {
@@ -138,20 +143,14 @@ impl Journal {
             has_leader: false,
             closed: false,
         };
-        let leader = Leader {
-            active: Arc::clone(&active),
-            scratch: Vec::new(),
-            group: Vec::new(),
-            unsynced: Vec::new(),
-        };
         Self {
-            leader: Guarded::new(leader, &halt, "the leader of a commit"),
+            leader: Guarded::new(Leader::default(), &halt, "the leader of a commit"),
             halt,
             visible,
             views,
             limits,
             queue: Mutex::new(queue),
-            space: Space::new(active, limits.allocation_step_bytes),
+            space: Space::new(limits.allocation_step_bytes),
             spare: Mutex::new(None),
             frozen: Mutex::new(VecDeque::new()),
             durable: AtomicU64::new(start.last_commit),
@@ -215,9 +214,7 @@ impl Journal {
         let mut queue = self.queue.lock();
         // Under the lock, because the halt is tripped before the queue is drained.
         self.halt.check().map_err(CommitError::NotWritten)?;
-        if queue.closed {
-            return Err(CommitError::NotWritten(Error::invalid("database", "it is closed")));
-        }
+        queue.check_open().map_err(CommitError::NotWritten)?;
         let exhausted = || Error::LimitExceeded { what: "versions", limit: u64::MAX, got: u64::MAX };
         // The last version is kept free: it means "the newest" to readers.
         let version = queue
@@ -255,14 +252,24 @@ impl Journal {
         }
     }
 
-    /// The generation that is being written.
-    pub(crate) fn active(&self) -> Arc<Generation> {
-        self.space.active()
+    /// True when a generation is open to be written.
+    pub(crate) fn has_started(&self) -> bool {
+        self.gauges.has_started()
     }
 
-    /// True when the next rotation has nothing to switch to.
+    /// Gives the first commit a generation to be written to: durable, empty, and listed.
+    pub(crate) fn start(&self, first: Generation) {
+        let first = Arc::new(first);
+        // Readers must know the memtable before it gets anything.
+        self.views.rotate(&first);
+        self.leader.lock().active = Some(Arc::clone(&first));
+        self.space.start(first);
+        self.gauges.set_started();
+    }
+
+    /// True when the next rotation has nothing to switch to. Before the first commit nobody knows whether there will be one.
     pub(crate) fn needs_spare(&self) -> bool {
-        self.spare.lock().is_none()
+        self.spare.lock().is_none() && self.has_started()
     }
 
     /// Offers a durable, empty generation for the next rotation.
@@ -279,7 +286,7 @@ impl Journal {
     /// Every open generation: frozen, active, spare.
     pub(crate) fn generations(&self) -> Vec<Arc<Generation>> {
         let mut open: Vec<_> = self.frozen.lock().iter().cloned().collect();
-        open.push(self.active());
+        open.extend(self.space.active());
         open.extend(self.spare());
         open
     }
@@ -288,7 +295,7 @@ impl Journal {
     pub(crate) fn rotate_now(&self) -> Result<bool> {
         self.halt.check()?;
         let mut leader = self.leader.lock();
-        if leader.active.last_commit() == 0 {
+        if leader.active.as_ref().is_none_or(|active| active.last_commit() == 0) {
             return Ok(true);
         }
         self.rotate(&mut leader)
@@ -297,6 +304,11 @@ impl Journal {
     /// Refuses further commits; what is queued is still written.
     pub(crate) fn close(&self) {
         self.queue.lock().closed = true;
+    }
+
+    /// Fails once further commits are refused.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        self.queue.lock().check_open()
     }
 
     /// Waits for the group that is being written. After a halt no later one is.
@@ -330,7 +342,7 @@ impl Journal {
 
     /// True when the active generation is full and the next one stands ready.
     pub(crate) fn wants_rotation(&self) -> bool {
-        !self.needs_spare() && self.is_full(&self.active())
+        !self.needs_spare() && self.space.active().is_some_and(|active| self.is_full(&active))
     }
 
     /// True when the active generation is full and there is no other to switch to.

@@ -170,6 +170,11 @@ impl Queue {
         Queued::Waits(waiter, version)
     }
 
+    /// Fails when it takes no further commits.
+    pub(super) fn check_open(&self) -> base::Result<()> {
+        if self.closed { Err(Error::invalid("database", "it is closed")) } else { Ok(()) }
+    }
+
     /// True when requests wait and none of them asks for a sync.
     pub(super) fn has_only_buffered(&self) -> bool {
         let buffered = |request: &Request| request.durability == Durability::Buffered;

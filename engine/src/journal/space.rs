@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use base::Result;
 use base::header::CONTENT_START;
+use base::{Error, Result};
 use parking_lot::Mutex;
 
 use crate::generation::Generation;
@@ -18,18 +18,24 @@ pub(super) struct Space {
 
 #[derive(Debug)]
 struct State {
-    active: Arc<Generation>,
+    /// `None` before the first commit.
+    active: Option<Arc<Generation>>,
     /// Bytes of commits that are admitted and not yet written.
     pending_bytes: u64,
 }
 
 impl Space {
-    pub(super) fn new(active: Arc<Generation>, step_bytes: u64) -> Self {
-        Self { state: Mutex::new(State { active, pending_bytes: 0 }), step_bytes }
+    pub(super) fn new(step_bytes: u64) -> Self {
+        Self { state: Mutex::new(State { active: None, pending_bytes: 0 }), step_bytes }
     }
 
-    pub(super) fn active(&self) -> Arc<Generation> {
-        Arc::clone(&self.state.lock().active)
+    pub(super) fn active(&self) -> Option<Arc<Generation>> {
+        self.state.lock().active.clone()
+    }
+
+    /// Gives the first commit its generation.
+    pub(super) fn start(&self, first: Arc<Generation>) {
+        self.state.lock().active = Some(first);
     }
 
     /// Reserves room for a commit in every log that it may go to: one with separated values goes to the value log, any
@@ -40,7 +46,7 @@ impl Space {
     pub(super) fn reserve(&self, bytes: u64, only_values: bool) -> Result<()> {
         let mut state = self.state.lock();
         let pending = state.pending_bytes + bytes;
-        let generation = &state.active;
+        let Some(generation) = &state.active else { return Err(no_generation()) };
         let logs = [(&generation.vlog, true), (&generation.wal, !only_values)];
         for (log, wanted) in logs {
             let needed = log.position() + pending;
@@ -64,7 +70,12 @@ impl Space {
         let needed = CONTENT_START + state.pending_bytes;
         next.wal.allocate(needed)?;
         next.vlog.allocate(needed)?;
-        state.active = Arc::clone(next);
+        state.active = Some(Arc::clone(next));
         Ok(())
     }
+}
+
+/// Commits come after [`Space::start`]; this refuses one that does not.
+pub(super) fn no_generation() -> Error {
+    Error::invalid("commit", "no generation is open")
 }
