@@ -1,6 +1,7 @@
 //! The way of a read: point reads and scans over one view.
 
 mod end;
+mod fill;
 mod get;
 mod level_cursor;
 mod merge;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use base::{Direction, InternalKey, KeyBounds, Result, UnixSeconds, Version};
 
-use super::end::{End, ReadAhead, Reader};
+use super::end::{End, ReadAhead};
+use super::fill::Reader;
 use super::page::ScanItem;
 use super::{LevelCursor, MergeCursor, Source};
 use crate::options::LEVELS;
