@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base::header::{FileHeader, FileIdentity, FileKind};
-use base::seal::MAX_RAW_BYTES;
+use base::seal::{MAX_RAW_BYTES, TRAILER_BYTES};
 use base::vfs::{OsVfs, Vfs};
 use base::{Compression, Entry, Error, InternalKey, InternalKeyBuf, MAX_KEY_BYTES, Result, Version};
 use bytes::Bytes;
 
 use crate::block::BlockBuilder;
 use crate::filter::FilterBuilder;
-use crate::format::{FOOTER_BYTES, FORMAT_VERSION, Footer, SectionId};
+use crate::format::{FOOTER_BYTES, FORMAT_VERSION, Footer, PAGE_BYTES, SectionId};
 use crate::index::IndexBuilder;
 use crate::properties::PropertiesSection;
 use crate::sink::Sink;
@@ -19,6 +19,10 @@ use crate::{BuildOptions, Properties};
 
 /// The longest entry without its key, in bytes: key, entry and the block around them fit in one sealed unit.
 const MAX_ENTRY_BYTES: usize = MAX_RAW_BYTES - 2 * MAX_KEY_BYTES - 1024;
+
+/// What is left free before a block so that it lies in one page, at most: a sixteenth of the page. Blocks of few large
+/// entries end far from the page's end, and are not worth it.
+const RUN_GAP_MAX_BYTES: u64 = PAGE_BYTES / 16;
 
 /// What was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub struct Builder {
     section: PropertiesSection,
     /// The raw bytes of the block that is being sealed, kept for its allocation.
     raw: Vec<u8>,
+    /// Where the last data block ends.
+    block_end: u64,
 }
 
 /// The header of a table in memory: no earlier file can be mistaken for it, so it needs no salt, and equal input
@@ -107,6 +113,7 @@ impl Builder {
             last: InternalKeyBuf::default(),
             section,
             raw: Vec::new(),
+            block_end: 0,
         }
     }
 
@@ -123,8 +130,7 @@ impl Builder {
         check_limit("key length in bytes", key.user_key.len(), MAX_KEY_BYTES)?;
         let entry_len = entry.encoded_len();
         check_limit("entry length in bytes", entry_len, MAX_ENTRY_BYTES)?;
-        if !self.block.is_empty()
-            && self.block.byte_len_with(key.user_key, entry_len) > self.options.block_bytes
+        if !self.block.is_empty() && self.block.byte_len_with(key.user_key, entry_len) > self.block_capacity()
         {
             self.flush_block()?;
         }
@@ -171,12 +177,30 @@ impl Builder {
         (self.entries() > 0).then_some(self.last.user_key.as_slice())
     }
 
+    /// True when blocks are made to lie in whole pages: they are read where they lie, and are as long as pages.
+    fn keeps_pages(&self) -> bool {
+        self.options.compression == Compression::None
+            && (self.options.block_bytes as u64).is_multiple_of(PAGE_BYTES)
+    }
+
+    /// Raw bytes of a block, at most, unless one entry is longer.
+    fn block_capacity(&self) -> usize {
+        self.options.block_bytes - if self.keeps_pages() { TRAILER_BYTES } else { 0 }
+    }
+
     fn flush_block(&mut self) -> Result<()> {
         if self.block.is_empty() {
             return Ok(());
         }
         self.block.finish_into(&mut self.raw);
+        if self.keeps_pages() {
+            // The first block after something else begins a run; those behind it follow with small gaps.
+            let is_in_run = self.sink.offset() == self.block_end;
+            let gap_max = if is_in_run { RUN_GAP_MAX_BYTES } else { PAGE_BYTES };
+            self.sink.keep_in_page(self.raw.len() + TRAILER_BYTES, gap_max);
+        }
         let handle = self.sink.seal(&self.raw, self.options.compression)?;
+        self.block_end = self.sink.offset();
         self.section.properties.raw_block_bytes += self.raw.len() as u64;
         self.section.properties.data_bytes += u64::from(handle.sealed_bytes);
         self.index.add(self.block_first.as_ref(), self.last.as_ref(), handle, &mut self.sink)
@@ -242,4 +266,41 @@ fn out_of_order(before: InternalKey<'_>, got: InternalKey<'_>) -> Error {
     let show =
         |key: InternalKey<'_>| format!("\"{}\" at version {}", key.user_key.escape_ascii(), key.version);
     Error::invalid("order of keys", format!("{} was added after {}", show(got), show(before)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ReadOptions, Table};
+
+    /// The handles of all data blocks of a table of `count` entries with values of `value_bytes`, and the file's length.
+    fn blocks(count: u32, value_bytes: usize) -> (Vec<std::ops::Range<u64>>, u64) {
+        let mut builder = Builder::in_memory(BuildOptions::default());
+        for number in 0..count {
+            builder.insert(number.to_be_bytes(), vec![7; value_bytes]).unwrap();
+        }
+        let table = Table::from_bytes(builder.finish_bytes().unwrap(), ReadOptions::default()).unwrap();
+        table.verify().unwrap();
+        let parts = &table.parts;
+        let mut last = crate::index::LastPartition::default();
+        let blocks = (0..parts.index.block_count()).map(|ordinal| {
+            let handle = parts.index.block(&parts.source, ordinal, &mut last).unwrap().unwrap().handle;
+            handle.offset..handle.offset + u64::from(handle.sealed_bytes)
+        });
+        (blocks.collect(), table.file_bytes())
+    }
+
+    #[test]
+    fn blocks_lie_in_one_page_where_that_costs_little() {
+        let page = |offset: u64| offset / PAGE_BYTES;
+        let (small, file_bytes) = blocks(100_000, 100);
+        assert!(small.len() > 2_000 && small.iter().all(|block| page(block.start) == page(block.end - 1)));
+        let data_bytes: u64 = small.iter().map(|block| block.end - block.start).sum();
+        assert!(file_bytes < data_bytes + data_bytes / 20, "{file_bytes} for {data_bytes}");
+
+        // Three fit into a page: a quarter of it would be left free.
+        let (large, file_bytes) = blocks(10_000, 1_000);
+        let data_bytes: u64 = large.iter().map(|block| block.end - block.start).sum();
+        assert!(file_bytes < data_bytes + data_bytes / 20, "{file_bytes} for {data_bytes}");
+    }
 }

@@ -19,15 +19,26 @@ pub(crate) struct Fences {
     key_ends: Vec<u32>,
     /// Empty when every separator has the highest version, which is the rule.
     versions: Vec<Version>,
-    handles: Vec<Handle>,
+    /// Head and handle side by side: a search that found the one needs the other.
+    posts: Vec<Post>,
     /// What all separators begin with.
     prefix: Vec<u8>,
-    heads: Vec<u64>,
     lowest_head: u64,
     shift: u32,
     /// `buckets[b]` is the number of heads in buckets below `b`.
     buckets: Vec<u32>,
 }
+
+/// One separator as the search sees it.
+#[derive(Clone, Copy, Debug)]
+struct Post {
+    head: u64,
+    handle: Handle,
+}
+
+/// A bucket of up to this many separators is counted through, which is done before a branch of a binary search is guessed
+/// wrong once.
+const COUNTED_POSTS: usize = 8;
 
 #[inline]
 fn head(suffix: &[u8]) -> u64 {
@@ -52,13 +63,14 @@ impl Fences {
             return Err("separators are out of order");
         }
         if separator.version != Version::MAX && self.versions.is_empty() {
-            self.versions.resize(self.handles.len(), Version::MAX);
+            self.versions.resize(self.posts.len(), Version::MAX);
         }
         if separator.version != Version::MAX || !self.versions.is_empty() {
             self.versions.push(separator.version);
         }
         self.keys.extend_from_slice(separator.user_key);
-        self.handles.push(handle);
+        // The head is known when all separators are.
+        self.posts.push(Post { head: 0, handle });
         self.key_ends.push(u32::try_from(self.keys.len()).map_err(|_| "the index is larger than can be")?);
         Ok(())
     }
@@ -66,19 +78,21 @@ impl Fences {
     /// Makes the separators searchable.
     #[must_use]
     pub(crate) fn finish(mut self) -> Self {
-        let count = self.handles.len();
+        let count = self.posts.len();
         let Some(last) = count.checked_sub(1) else { return self };
         let prefix_len = common_prefix_len(self.key(0), self.key(last));
         self.prefix = self.key(0).get(..prefix_len).unwrap_or_default().to_vec();
-        self.heads = (0..count).map(|at| head(self.key(at).get(prefix_len..).unwrap_or_default())).collect();
-        self.lowest_head = self.heads.first().copied().unwrap_or_default();
-        let span = self.heads.last().copied().unwrap_or_default().saturating_sub(self.lowest_head);
+        let heads: Vec<u64> =
+            (0..count).map(|at| head(self.key(at).get(prefix_len..).unwrap_or_default())).collect();
+        self.lowest_head = heads.first().copied().unwrap_or_default();
+        let span = heads.last().copied().unwrap_or_default().saturating_sub(self.lowest_head);
         // About as many buckets as separators, over the span that the heads really cover.
         let bucket_bits = count.next_power_of_two().min(BUCKETS_MAX).trailing_zeros();
         self.shift = (64 - span.leading_zeros()).saturating_sub(bucket_bits);
         let bucket_count = (span >> self.shift) as usize + 1;
         self.buckets = Vec::with_capacity(bucket_count + 1);
-        for (at, head) in self.heads.iter().enumerate() {
+        for (at, (post, head)) in self.posts.iter_mut().zip(heads).enumerate() {
+            post.head = head;
             let bucket = (head.saturating_sub(self.lowest_head) >> self.shift) as usize;
             while self.buckets.len() <= bucket {
                 self.buckets.push(at as u32);
@@ -89,19 +103,19 @@ impl Fences {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.handles.len()
+        self.posts.len()
     }
 
     pub(crate) fn handle(&self, at: usize) -> Option<Handle> {
-        self.handles.get(at).copied()
+        self.posts.get(at).map(|post| post.handle)
     }
 
     /// Bytes of memory held.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let held = self.keys.capacity()
             + (self.key_ends.capacity() + self.buckets.capacity()) * size_of::<u32>()
-            + (self.versions.capacity() + self.heads.capacity()) * size_of::<u64>()
-            + self.handles.capacity() * size_of::<Handle>();
+            + self.versions.capacity() * size_of::<u64>()
+            + self.posts.capacity() * size_of::<Post>();
         held as u64
     }
 
@@ -128,17 +142,22 @@ impl Fences {
         let edge = |bucket: usize| self.buckets.get(bucket).map_or(self.len(), |at| *at as usize);
         let low = edge(bucket);
         let high = edge(bucket.saturating_add(1));
-        let window = self.heads.get(low..high).unwrap_or_default();
-        let below = low + window.partition_point(|head| *head < wanted);
-        if self.heads.get(below) != Some(&wanted) {
+        let window = self.posts.get(low..high).unwrap_or_default();
+        let below = low
+            + if window.len() <= COUNTED_POSTS {
+                window.iter().map(|post| usize::from(post.head < wanted)).sum()
+            } else {
+                window.partition_point(|post| post.head < wanted)
+            };
+        if self.posts.get(below).is_none_or(|post| post.head != wanted) {
             return below.saturating_sub(1);
         }
         self.find_among_ties(target, wanted, below)
     }
 
     fn find_among_ties(&self, target: InternalKey<'_>, wanted: u64, below: usize) -> usize {
-        let ties = self.heads.get(below..).unwrap_or_default();
-        let (mut low, mut high) = (below, below + ties.partition_point(|head| *head == wanted));
+        let ties = self.posts.get(below..).unwrap_or_default();
+        let (mut low, mut high) = (below, below + ties.partition_point(|post| post.head == wanted));
         while low < high {
             let middle = low + (high - low) / 2;
             if self.separator(middle) <= target {

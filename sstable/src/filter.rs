@@ -21,7 +21,8 @@ const MAX_PROBES: u8 = 24;
 /// Odd, so multiplying permutes; its high bits depend on all bits below.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The hash of a user key that filters use, the same for all tables: compute it once per lookup.
+/// The hash of a user key that filters use, the same for all tables: compute it once per lookup. It is
+/// [`content_hash`], so what else is asked by that hash can share it.
 #[inline]
 #[must_use]
 pub fn key_hash(user_key: &[u8]) -> u64 {

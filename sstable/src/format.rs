@@ -3,8 +3,9 @@
 //! ```text
 //! 0          header          64 bytes, base::header, kind Table
 //! 64         units           data blocks, index partitions and filter partitions, in the order in which they became
-//!                            full; each sealed (base::seal); a filter partition starts at a multiple of 64, and
-//!                            the gap before it is zeros that nobody reads
+//!                            full; each sealed (base::seal); a filter partition starts at a multiple of 64, and an
+//!                            uncompressed data block may be moved to the next multiple of 4096 so that it lies in one
+//!                            page; the gaps are zeros that nobody reads
 //!            sections        each sealed, found by the footer
 //! len - 192  footer          not sealed, has a checksum of its own
 //!
@@ -55,6 +56,10 @@ pub const FORMAT_VERSION: u16 = 1;
 pub(crate) const FOOTER_BYTES: usize = 192;
 /// Filter partitions start at multiples of this, in bytes, so that a filter line is a cache line of the map.
 pub(crate) const FILTER_ALIGNMENT: u64 = 64;
+
+/// The page of most systems, in bytes: a block that lies in one is reached with one page fault, or one entry of the
+/// processor's page table.
+pub(crate) const PAGE_BYTES: u64 = 4096;
 
 const SECTION_SLOTS: usize = 10;
 const CHECKED_BYTES: usize = FOOTER_BYTES - 8;

@@ -10,7 +10,7 @@ use base::vfs::{File, Vfs};
 use base::{Compression, Error, Result};
 use bytes::Bytes;
 
-use crate::format::Handle;
+use crate::format::{Handle, PAGE_BYTES};
 
 /// A file is written in pieces of at least this many bytes, except for the last.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -67,6 +67,17 @@ impl Sink {
     pub(crate) fn align(&mut self, alignment: u64) {
         let gap = self.offset().next_multiple_of(alignment) - self.offset();
         self.pending.resize(self.pending.len() + gap as usize, 0);
+    }
+
+    /// Leaves the rest of the page free, if that is at most `gap_max` bytes, when a unit of `sealed_len` bytes then lies in
+    /// fewer pages.
+    pub(crate) fn keep_in_page(&mut self, sealed_len: usize, gap_max: u64) {
+        let free = self.offset().next_multiple_of(PAGE_BYTES) - self.offset();
+        // A unit of several pages crosses one border less when it starts at one.
+        let in_last_page = (sealed_len as u64).saturating_sub(1) % PAGE_BYTES + 1;
+        if free <= gap_max && in_last_page > free % PAGE_BYTES {
+            self.align(PAGE_BYTES);
+        }
     }
 
     /// Appends a sealed unit.

@@ -11,13 +11,16 @@ use base::vfs::{Access, BytesFile, File, OsVfs, Vfs};
 use base::{Entry, Error, InternalKey, KeyBounds, Result, SharedEntry, SharedPayload, Version};
 use bytes::Bytes;
 
-use crate::block::Layout;
+use crate::block::{Layout, Lookup};
 use crate::filter::{Filter, key_hash};
 use crate::format::{FOOTER_BYTES, FORMAT_VERSION, Footer, SectionId};
 use crate::index::{Index, LastPartition};
 use crate::properties::PropertiesSection;
-use crate::source::{Source, Unit};
+use crate::source::{Raw, Source, Unit};
 use crate::{Properties, Range, ReadOptions, TableCursor};
+
+/// Values of at least this many bytes are shared with the map or the cached block by point reads.
+const SHARED_MIN_BYTES: usize = 1024;
 
 /// An immutable sorted table. Cheap to clone, safe to share.
 #[derive(Clone, Debug)]
@@ -97,18 +100,20 @@ impl Table {
     /// # Errors
     /// [`Error::Corruption`] when the bytes that could hold it are damaged, and the system's.
     pub fn get(&self, user_key: &[u8], at: Version) -> Result<Option<SharedEntry>> {
+        let section = &self.parts.section;
+        if user_key < section.smallest.as_slice() || user_key > section.largest.as_slice() {
+            return Ok(None);
+        }
         self.get_hashed(user_key, key_hash(user_key), at)
     }
 
-    /// [`Table::get`] with the key's hash, computed once for all tables that are asked.
+    /// [`Table::get`] with the key's hash, computed once for all tables that are asked. The bounds of the table are not
+    /// looked at: whoever has many tables has compared them.
     ///
     /// # Errors
     /// Those of [`Table::get`].
     pub fn get_hashed(&self, user_key: &[u8], hash: u64, at: Version) -> Result<Option<SharedEntry>> {
         let parts = self.parts.as_ref();
-        if user_key < parts.section.smallest.as_slice() || user_key > parts.section.largest.as_slice() {
-            return Ok(None);
-        }
         if let Some(filter) = &parts.filter
             && !filter.may_contain_key(&parts.source, user_key, hash)?
         {
@@ -211,27 +216,18 @@ impl Parts {
     fn find(&self, target: InternalKey<'_>) -> Result<Option<SharedEntry>> {
         let Some(unit) = self.index.find(&self.source, target)? else { return Ok(None) };
         let raw = self.source.load(unit)?;
+        fetch_tail(&raw);
         let damaged = |error| self.source.damaged(unit.handle, error);
         let layout = Layout::parse(&raw).map_err(damaged)?;
-        let number = layout.lower_bound(&raw, target).map_err(damaged)?;
-        if number < layout.count() {
-            let slot = layout.slot(&raw, number).map_err(damaged)?;
-            let suffix = target.user_key.strip_prefix(layout.prefix(&raw));
-            if suffix != raw.get(slot.suffix) {
-                return Ok(None);
+        match layout.find(&raw, target).map_err(damaged)? {
+            Lookup::Here(slot) => shared_entry(&raw, slot.version, slot.payload).map(Some).map_err(damaged),
+            Lookup::Absent => Ok(None),
+            Lookup::InNextBlock => {
+                match self.index.block(&self.source, unit.ordinal + 1, &mut LastPartition::default())? {
+                    Some(next) => self.first_of_block(next, target.user_key),
+                    None => Ok(None),
+                }
             }
-            let payload = raw.get(slot.payload).unwrap_or_default();
-            let entry = Entry::decode(payload).map_err(damaged)?;
-            return Ok(Some(SharedEntry::new(slot.version, entry, |value| raw.share(value))));
-        }
-        // All of the block is before the target. Only a key whose versions go on in the next block can be there.
-        let slot = layout.slot(&raw, layout.count() - 1).map_err(damaged)?;
-        if target.user_key.strip_prefix(layout.prefix(&raw)) != raw.get(slot.suffix) {
-            return Ok(None);
-        }
-        match self.index.block(&self.source, unit.ordinal + 1, &mut LastPartition::default())? {
-            Some(next) => self.first_of_block(next, target.user_key),
-            None => Ok(None),
         }
     }
 
@@ -250,9 +246,33 @@ impl Parts {
         if user_key.strip_prefix(layout.prefix(&raw)) != raw.get(slot.suffix) {
             return Ok(None);
         }
-        let entry = Entry::decode(raw.get(slot.payload).unwrap_or_default()).map_err(damaged)?;
-        Ok(Some(SharedEntry::new(slot.version, entry, |value| raw.share(value))))
+        shared_entry(&raw, slot.version, slot.payload).map(Some).map_err(damaged)
     }
+}
+
+#[inline]
+fn shared_entry(
+    raw: &Raw<'_>,
+    version: Version,
+    payload: std::ops::Range<usize>,
+) -> std::result::Result<SharedEntry, Malformed> {
+    let entry = Entry::decode(raw.get(payload).unwrap_or_default())?;
+    Ok(SharedEntry::new(version, entry, |value| hand_out(raw, value)))
+}
+
+/// Reads a byte of each cache line at the end of a block, where its tail, heads and offsets are: they are all needed, one
+/// after the other, and so the memory fetches them at once.
+#[inline]
+fn fetch_tail(raw: &[u8]) {
+    let at = |back: usize| raw.len().checked_sub(back).and_then(|at| raw.get(at));
+    std::hint::black_box([at(1), at(65), at(129), at(193)].map(|byte| byte.copied()));
+}
+
+/// An inline value as a result: a small one is copied, because the count of a shared map or block is written by all
+/// threads that read it, and because a few bytes would keep all of it alive.
+#[inline]
+fn hand_out(raw: &Raw<'_>, value: &[u8]) -> Bytes {
+    if value.len() < SHARED_MIN_BYTES { Bytes::copy_from_slice(value) } else { raw.share(value) }
 }
 
 fn read_footer(file: &dyn File, header: &FileHeader) -> Result<Footer> {

@@ -11,7 +11,7 @@ use crate::shared::{Body, InputReader, Memory, Mode};
 #[path = "../../src/block/mod.rs"]
 mod block;
 
-use block::{BlockBuilder, Layout};
+use block::{BlockBuilder, Layout, Lookup};
 
 pub const BODY: Body = Body { name: "block_seek", run, seeds, memory: Memory::PLAIN };
 
@@ -33,6 +33,9 @@ fn run(input: &[u8], _mode: Mode) {
         for version in [*version, Version::ZERO, Version::MAX] {
             if let Ok(found) = layout.lower_bound(raw, InternalKey::new(key, version)) {
                 assert!(found <= layout.count());
+            }
+            if let Ok(Lookup::Here(slot)) = layout.find(raw, InternalKey::new(key, version)) {
+                assert!(slot.suffix.end <= slot.payload.start && slot.payload.end <= raw.len());
             }
         }
     }
@@ -81,6 +84,16 @@ fn builds_again(rows: &[Row], targets: &[(&[u8], Version)]) {
         let target = InternalKey::new(key, version);
         let expected = rows.partition_point(|(key, version, _)| InternalKey::new(key, *version) < target);
         assert_eq!(layout.lower_bound(&again, target), Ok(expected));
+        let is_of_key = |row: &Row| row.0 == key;
+        match rows.get(expected) {
+            Some(row) if is_of_key(row) => {
+                assert_eq!(layout.find(&again, target), layout.slot(&again, expected).map(Lookup::Here));
+            }
+            None if rows.last().is_some_and(is_of_key) => {
+                assert_eq!(layout.find(&again, target), Ok(Lookup::InNextBlock));
+            }
+            Some(_) | None => assert_eq!(layout.find(&again, target), Ok(Lookup::Absent)),
+        }
     }
 }
 

@@ -32,6 +32,32 @@ pub(crate) struct Slot {
     pub(crate) payload: Range<usize>,
 }
 
+/// What a block tells about a key at a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// Here it is.
+    Here(Slot),
+    /// It is nowhere in the table.
+    Absent,
+    /// All versions here are too new; older ones, if there are any, begin the next block.
+    InNextBlock,
+}
+
+/// How many of the sorted heads are below `wanted`.
+#[inline]
+fn heads_below(heads: &[[u8; 4]], wanted: u32) -> usize {
+    let mut low = 0;
+    let mut window = heads;
+    while window.len() > COUNTED_HEADS {
+        let (left, right) = window.split_at(window.len() / 2);
+        let go_right = right.first().is_some_and(|head| u32::from_le_bytes(*head) < wanted);
+        low += if go_right { left.len() } else { 0 };
+        window = if go_right { right } else { left };
+    }
+    // Counted in 32 bits, as wide as what is compared, so that no lane is widened.
+    low + window.iter().map(|head| u32::from(u32::from_le_bytes(*head) < wanted)).sum::<u32>() as usize
+}
+
 fn malformed(offset: usize, what: &'static str) -> Malformed {
     Malformed { offset, what }
 }
@@ -136,6 +162,46 @@ impl Layout {
         Ok(())
     }
 
+    /// The newest version of `target.user_key` at or below `target.version`, as far as this block tells.
+    #[inline]
+    pub(crate) fn find(&self, raw: &[u8], target: InternalKey<'_>) -> Result<Lookup, Malformed> {
+        let Some(suffix) = target.user_key.strip_prefix(self.prefix(raw)) else { return Ok(Lookup::Absent) };
+        let (wanted, heads) = (head(suffix), self.heads(raw));
+        let number = heads_below(heads, wanted);
+        if heads.get(number).is_none_or(|head| u32::from_le_bytes(*head) != wanted) {
+            return Ok(Lookup::Absent);
+        }
+        let slot = self.slot(raw, number)?;
+        match raw.get(slot.suffix.clone()).unwrap_or_default().cmp(suffix) {
+            Ordering::Equal if slot.version <= target.version => Ok(Lookup::Here(slot)),
+            Ordering::Greater => Ok(Lookup::Absent),
+            Ordering::Equal | Ordering::Less => self.find_behind(raw, suffix, target.version, number + 1),
+        }
+    }
+
+    /// [`Layout::find`] where the first entry with the head of `suffix` is not the one, from entry `low` on.
+    #[cold]
+    fn find_behind(
+        &self,
+        raw: &[u8],
+        suffix: &[u8],
+        version: Version,
+        low: usize,
+    ) -> Result<Lookup, Malformed> {
+        let wanted = head(suffix);
+        let ties = self.heads(raw).get(low..).unwrap_or_default();
+        let high = low + ties.partition_point(|head| u32::from_le_bytes(*head) == wanted);
+        let number = self.search_ties(raw, suffix, version, low..high)?;
+        if number < self.count {
+            let slot = self.slot(raw, number)?;
+            let is_of_key = raw.get(slot.suffix.clone()) == Some(suffix);
+            return Ok(if is_of_key { Lookup::Here(slot) } else { Lookup::Absent });
+        }
+        let last = self.slot(raw, self.count - 1)?;
+        let goes_on = raw.get(last.suffix) == Some(suffix);
+        Ok(if goes_on { Lookup::InNextBlock } else { Lookup::Absent })
+    }
+
     /// The number of the first entry at or after `target`; [`Layout::count`] when all are before it.
     #[inline]
     pub(crate) fn lower_bound(&self, raw: &[u8], target: InternalKey<'_>) -> Result<usize, Malformed> {
@@ -145,15 +211,7 @@ impl Layout {
         };
         let wanted = head(suffix);
         let heads = self.heads(raw);
-        let mut low = 0;
-        let mut window = heads;
-        while window.len() > COUNTED_HEADS {
-            let (left, right) = window.split_at(window.len() / 2);
-            let go_right = right.first().is_some_and(|head| u32::from_le_bytes(*head) < wanted);
-            low += if go_right { left.len() } else { 0 };
-            window = if go_right { right } else { left };
-        }
-        low += window.iter().map(|head| usize::from(u32::from_le_bytes(*head) < wanted)).sum::<usize>();
+        let low = heads_below(heads, wanted);
         let ties = heads.get(low..).unwrap_or_default();
         if ties.first().is_none_or(|head| u32::from_le_bytes(*head) != wanted) {
             return Ok(low);
@@ -229,6 +287,17 @@ mod tests {
                 let target = InternalKey::new(&user_key, Version(target.1));
                 let expected = sorted.partition_point(|(key, version)| InternalKey::new(key, *version) < target);
                 prop_assert_eq!(layout.lower_bound(&raw, target).unwrap(), expected);
+                let lookup = layout.find(&raw, target).unwrap();
+                let is_of_key = |row: &&(Vec<u8>, Version)| row.0 == user_key;
+                match sorted.get(expected) {
+                    Some(row) if is_of_key(&row) => {
+                        prop_assert_eq!(lookup, Lookup::Here(layout.slot(&raw, expected).unwrap()));
+                    }
+                    None if sorted.last().is_some_and(|row| is_of_key(&row)) => {
+                        prop_assert_eq!(lookup, Lookup::InNextBlock);
+                    }
+                    Some(_) | None => prop_assert_eq!(lookup, Lookup::Absent),
+                }
             }
         }
 
@@ -244,6 +313,8 @@ mod tests {
                 }
                 let _ = layout.lower_bound(&raw, InternalKey::first_of(&raw));
                 let _ = layout.lower_bound(&raw, InternalKey::first_of(b"\0\0"));
+                let _ = layout.find(&raw, InternalKey::first_of(&raw));
+                let _ = layout.find(&raw, InternalKey::last_of(b"\0\0"));
             }
         }
     }
