@@ -14,8 +14,9 @@ use crate::counters::Counters;
 use crate::finding::{Checked, Finding};
 use crate::script::Script;
 use crate::shrink::shrink;
+use crate::starvation::Account;
 
-/// A case that takes longer hangs.
+/// A case that takes longer hangs; the time that it waits for a processor does not count.
 const HANG_AFTER: Duration = Duration::from_secs(180);
 /// Enough to see what they have in common.
 const FINDINGS_MAX: usize = 5;
@@ -106,6 +107,29 @@ fn run_case(campaign: &dyn Campaign, case: &mut Case<'_>) -> Checked {
     catching(|| campaign.run(case))
 }
 
+/// A case under way.
+struct Running {
+    case: u64,
+    since: Instant,
+    account: Account,
+    /// What the account said when the case began.
+    waited_before: Duration,
+}
+
+impl Running {
+    fn begin(case: u64) -> Self {
+        let account = Account::of_this_thread();
+        let waited_before = account.waited();
+        Self { case, since: Instant::now(), account, waited_before }
+    }
+
+    fn hangs(&self) -> bool {
+        let elapsed = self.since.elapsed();
+        elapsed > HANG_AFTER
+            && elapsed.saturating_sub(self.account.waited().saturating_sub(self.waited_before)) > HANG_AFTER
+    }
+}
+
 struct Shared<'a> {
     campaign: &'a dyn Campaign,
     plan: &'a Plan,
@@ -113,8 +137,8 @@ struct Shared<'a> {
     is_over: AtomicBool,
     started: Instant,
     summary: Mutex<Summary>,
-    /// What each worker is at, and since when.
-    running: Vec<Mutex<Option<(u64, Instant)>>>,
+    /// What each worker is at.
+    running: Vec<Mutex<Option<Running>>>,
 }
 
 impl Shared<'_> {
@@ -133,7 +157,7 @@ impl Shared<'_> {
     fn work(&self, worker: usize) {
         while let Some(index) = self.next_case() {
             let slot = self.running.get(worker);
-            slot.into_iter().for_each(|slot| *slot.lock() = Some((index, Instant::now())));
+            slot.into_iter().for_each(|slot| *slot.lock() = Some(Running::begin(index)));
             let seed = self.plan.seed.wrapping_add(index);
             let mut case = Case::new(seed, index, self.plan.size, self.plan.script.as_ref());
             let outcome = run_case(self.campaign, &mut case);
@@ -172,8 +196,9 @@ impl Shared<'_> {
     }
 
     fn hanging(&self) -> Option<u64> {
-        let running = self.running.iter().filter_map(|slot| *slot.lock());
-        running.filter(|(_, since)| since.elapsed() > HANG_AFTER).map(|(case, _)| case).next()
+        self.running.iter().find_map(|slot| {
+            slot.lock().as_ref().filter(|running| running.hangs()).map(|running| running.case)
+        })
     }
 }
 
@@ -216,6 +241,7 @@ pub fn run(campaign: &dyn Campaign, plan: &Plan, bar: &ProgressBar) -> Summary {
             if let Some(case) = shared.hanging() {
                 // The thread cannot be ended: say what hangs, and leave.
                 eprintln!("kv-torture: {}: case {case} hangs (seed {})", campaign.name(), plan.seed);
+                eprintln!("{}", so_far(&shared.summary.lock()));
                 std::process::exit(1);
             }
         }
@@ -226,7 +252,10 @@ pub fn run(campaign: &dyn Campaign, plan: &Plan, bar: &ProgressBar) -> Summary {
 }
 
 fn show(bar: &ProgressBar, shared: &Shared<'_>) {
-    let summary = shared.summary.lock();
+    bar.set_message(so_far(&shared.summary.lock()));
+}
+
+fn so_far(summary: &Summary) -> String {
     let counts = summary.counters.iter().map(|(name, count)| format!("{count} {name}"));
-    bar.set_message(format!("{}: {}", summary.campaign, counts.collect::<Vec<_>>().join(", ")));
+    format!("{}: {}", summary.campaign, counts.collect::<Vec<_>>().join(", "))
 }

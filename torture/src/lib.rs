@@ -30,6 +30,7 @@ pub mod runner;
 pub mod script;
 pub mod seeded;
 pub mod shrink;
+mod starvation;
 
 pub use campaign::{Campaign, Case, Goal, Size};
 pub use counters::Counters;
