@@ -27,6 +27,8 @@ pub(crate) struct Background {
     work: Condvar,
     /// The flush that is due has been announced; set by committers, cleared when a flush is installed.
     announced: AtomicBool,
+    /// There was a commit since open.
+    has_commits: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -126,6 +128,14 @@ impl Background {
     /// Calls for work, once for each flush that falls due.
     pub(crate) fn announce_flush(&self) {
         if !self.announced.swap(true, Ordering::AcqRel) {
+            self.call();
+        }
+    }
+
+    /// Calls for work once, after the first commit: only then does a memtable to come next fall due.
+    pub(crate) fn announce_first_commit(&self) {
+        // Read first: a word that nobody changes any more is shared by all processors.
+        if !self.has_commits.load(Ordering::Acquire) && !self.has_commits.swap(true, Ordering::AcqRel) {
             self.call();
         }
     }

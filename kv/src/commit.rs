@@ -71,6 +71,7 @@ impl Store {
     }
 
     fn after_commit(&self) {
+        self.background().announce_first_commit();
         if self.engine().has_frozen() {
             self.background().announce_flush();
         }
