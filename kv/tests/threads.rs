@@ -127,6 +127,43 @@ fn no_increment_is_lost() {
     assert_eq!(db.get("n").unwrap().unwrap(), (THREADS * INCREMENTS).to_le_bytes()[..]);
 }
 
+/// Goal: a read without a snapshot sees the newest version that was visible when it began, whatever is forgotten meanwhile.
+/// Method: one thread counts a key up, large and small, while memtables are flushed and compacted away as fast as they can be;
+/// readers never see it missing, never see it fall, and never less than what was acknowledged before they asked.
+#[test]
+fn single_reads_neither_miss_nor_go_back() {
+    let options = Options::new().with_engine_options(engine::Options::tiny()).maintenance_threads(2);
+    let db = options.durability(kv::Durability::Buffered).open_in_memory().unwrap();
+    db.set("counter", balance(0, 0)).unwrap();
+    let (acknowledged, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let reader = || {
+            let mut last = 0;
+            while !done.load(Ordering::Acquire) {
+                let floor = acknowledged.load(Ordering::Acquire).max(last);
+                last = amount(&db.get("counter").unwrap().unwrap());
+                assert!(last >= floor, "{last} was read when {floor} had been seen");
+            }
+        };
+        let compacter = || {
+            while !done.load(Ordering::Acquire) {
+                db.flush().unwrap();
+                db.compact().unwrap();
+            }
+        };
+        let (first, second, third) = (scope.spawn(reader), scope.spawn(reader), scope.spawn(compacter));
+        for count in 1..=4_000 {
+            db.set("counter", balance(count, if count % 5 == 0 { 100 } else { 0 })).unwrap();
+            acknowledged.store(count, Ordering::Release);
+        }
+        done.store(true, Ordering::Release);
+        for thread in [first, second, third] {
+            thread.join().unwrap();
+        }
+    });
+    db.close().unwrap();
+}
+
 /// Goal: `close` ends everybody, with `Closed` and nothing else, and what was acknowledged is there.
 /// Method: close under writers, readers and a flusher, then open and compare with what each writer was told.
 #[test]

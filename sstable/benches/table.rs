@@ -58,6 +58,12 @@ fn point_reads(criterion: &mut Criterion, name: &str, table: &Table, count: u64)
             assert!(table.get(&key, Version::MAX).unwrap().is_none());
         });
     });
+    group.bench_function("filter", |bencher| {
+        bencher.iter(|| {
+            let key = random_key(random.u64(count..count * 2));
+            black_box(table.may_contain(sstable::key_hash(&key)).unwrap())
+        });
+    });
     group.bench_function("seek", |bencher| {
         let mut cursor = table.cursor();
         bencher.iter(|| {
@@ -67,6 +73,10 @@ fn point_reads(criterion: &mut Criterion, name: &str, table: &Table, count: u64)
         });
     });
     group.finish();
+}
+
+fn table_get(table: &Table, key: &[u8]) -> base::SharedEntry {
+    table.get(key, Version::MAX).unwrap().unwrap()
 }
 
 fn scans(criterion: &mut Criterion, name: &str, table: &Table, count: u64) {
@@ -112,6 +122,15 @@ fn table(criterion: &mut Criterion) {
     mapped.verify().unwrap();
     point_reads(criterion, "mapped", &mapped, count);
     scans(criterion, "mapped", &mapped, count);
+
+    // All that is left of a read in one block is the search inside it.
+    let block =
+        Table::from_bytes(build(keys.get(..30).unwrap(), BuildOptions::default()), ReadOptions::default());
+    let block = block.unwrap();
+    criterion.bench_function("get/one block", |bencher| {
+        let mut turn = keys.iter().take(30).cycle();
+        bencher.iter(|| black_box(table_get(&block, &turn.next().unwrap().0)));
+    });
 
     let two_level = ReadOptions::default().resident_index_bytes(0);
     point_reads(criterion, "two-level", &Table::from_bytes(plain.clone(), two_level).unwrap(), count);

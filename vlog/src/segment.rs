@@ -1,5 +1,6 @@
 //! Reading values by pointer.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use base::log::LogFile;
 use base::record::{RECORD_HEADER_BYTES, RecordHeader};
 use base::vfs::{Access, BytesFile, File, Vfs};
 use base::{Error, Result, ValuePointer, Version};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::format::{FORMAT_VERSION, KIND_VALUE};
 use crate::value::split;
@@ -33,11 +34,52 @@ enum Source {
     Positional { known_len: AtomicU64 },
 }
 
+/// Bytes of a segment: where they lie in the map, or read.
+pub(crate) enum Piece<'a> {
+    InPlace { map: &'a Bytes, bytes: &'a [u8] },
+    Read(Bytes),
+}
+
+impl Deref for Piece<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::InPlace { bytes, .. } => bytes,
+            Self::Read(bytes) => bytes,
+        }
+    }
+}
+
+impl Piece<'_> {
+    /// What follows the first `len` bytes, at most all.
+    fn behind(self, len: usize) -> Self {
+        match self {
+            Self::InPlace { map, bytes } => {
+                Self::InPlace { map, bytes: bytes.get(len..).unwrap_or_default() }
+            }
+            Self::Read(mut bytes) => {
+                bytes.advance(len.min(bytes.len()));
+                Self::Read(bytes)
+            }
+        }
+    }
+
+    /// A part of these bytes that shares their memory. All threads that read a segment write the count of its map: once
+    /// for a value, and no more.
+    fn share(&self, part: &[u8]) -> Bytes {
+        match self {
+            Self::InPlace { map, .. } => map.slice_ref(part),
+            Self::Read(bytes) => bytes.slice_ref(part),
+        }
+    }
+}
+
 /// A record that holds the value it should, its payload verified.
-pub(crate) struct CheckedValue {
+pub(crate) struct CheckedValue<'a> {
     pub(crate) header: RecordHeader,
     /// The payload as it is stored.
-    pub(crate) stored: Bytes,
+    pub(crate) stored: Piece<'a>,
     /// The value itself.
     pub(crate) value: Bytes,
 }
@@ -125,7 +167,7 @@ impl Segment {
         pointer: &ValuePointer,
         user_key: &[u8],
         version: Version,
-    ) -> Result<CheckedValue> {
+    ) -> Result<CheckedValue<'_>> {
         let damaged = |what: &'static str| self.damaged(pointer.offset, what);
         if pointer.segment != self.number {
             return Err(damaged("pointer leads to another segment"));
@@ -142,7 +184,7 @@ impl Segment {
         if header.version != version.0 {
             return Err(damaged("value belongs to another version"));
         }
-        let stored = record.slice(RECORD_HEADER_BYTES..);
+        let stored = record.behind(RECORD_HEADER_BYTES);
         let (key_matches, value) =
             self.open_value(pointer.offset, &header, &stored, |key| key == user_key)?;
         if !key_matches {
@@ -159,20 +201,27 @@ impl Segment {
         &self,
         offset: u64,
         header: &RecordHeader,
-        stored: &Bytes,
+        stored: &Piece<'_>,
         look: impl FnOnce(&[u8]) -> T,
     ) -> Result<(T, Bytes)> {
-        let payload = match header.codec {
-            Codec::None => header.verify_payload(stored).map(|()| stored.clone()),
-            Codec::Lz4 | Codec::Zstd => header.open_payload(stored).map(Bytes::from),
-        };
-        let payload = payload.map_err(|what| self.damaged(offset, what))?;
-        let (key, value_start) = split(&payload).map_err(|error| self.damaged(offset, error.what))?;
-        Ok((look(key), payload.slice(value_start..)))
+        let damaged = |what: &'static str| self.damaged(offset, what);
+        let split = |payload| split(payload).map_err(|error| damaged(error.what));
+        match header.codec {
+            Codec::None => {
+                header.verify_payload(stored).map_err(damaged)?;
+                let (key, value_start) = split(stored)?;
+                Ok((look(key), stored.share(stored.get(value_start..).unwrap_or_default())))
+            }
+            Codec::Lz4 | Codec::Zstd => {
+                let payload = Bytes::from(header.open_payload(stored).map_err(damaged)?);
+                let (key, value_start) = split(&payload)?;
+                Ok((look(key), payload.slice(value_start..)))
+            }
+        }
     }
 
     /// The bytes that `pointer` spans: at least a record header, and all inside the file.
-    fn record(&self, pointer: &ValuePointer) -> Result<Bytes> {
+    fn record(&self, pointer: &ValuePointer) -> Result<Piece<'_>> {
         if (pointer.record_len as usize) < RECORD_HEADER_BYTES || pointer.offset < CONTENT_START {
             return Err(self.damaged(pointer.offset, "pointer spans no record"));
         }
@@ -180,14 +229,14 @@ impl Segment {
     }
 
     /// `len` bytes of the file; the length is compared with the file's before memory is taken.
-    pub(crate) fn bytes_at(&self, offset: u64, len: usize) -> Result<Bytes> {
+    pub(crate) fn bytes_at(&self, offset: u64, len: usize) -> Result<Piece<'_>> {
         let beyond = || self.damaged(offset, "pointer leads beyond the end of the segment");
         let end = offset.checked_add(len as u64).ok_or_else(beyond)?;
         match &self.source {
             Source::Mapped(map) => {
                 let start = usize::try_from(offset).map_err(|_| beyond())?;
-                let end = usize::try_from(end).ok().filter(|end| *end <= map.len()).ok_or_else(beyond)?;
-                Ok(map.slice(start..end))
+                let end = usize::try_from(end).map_err(|_| beyond())?;
+                Ok(Piece::InPlace { map, bytes: map.get(start..end).ok_or_else(beyond)? })
             }
             Source::Positional { known_len } => {
                 // Relaxed: the length guards an allocation, the read itself decides.
@@ -199,7 +248,7 @@ impl Segment {
                 }
                 let mut bytes = vec![0; len];
                 self.file.read_exact_at(offset, &mut bytes)?;
-                Ok(Bytes::from(bytes))
+                Ok(Piece::Read(Bytes::from(bytes)))
             }
         }
     }
