@@ -44,7 +44,7 @@ struct Arguments {
 enum Action {
     /// Shows the workloads, and the engines that are built in.
     List,
-    /// Prints a report in Markdown from files of JSON lines.
+    /// Makes a report in Markdown from files of JSON lines.
     Report(ReportArguments),
     #[command(hide = true)]
     Child(ChildArguments),
@@ -104,6 +104,9 @@ struct ReportArguments {
     /// Markdown that explains the rows where kv is behind; put below their list.
     #[arg(long)]
     notes: Option<PathBuf>,
+    /// Write the report to this file, with links to the pictures from there.
+    #[arg(long)]
+    output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -125,7 +128,7 @@ Examples:
   cargo run --release -p kv-bench
   cargo run --release -p kv-bench --features peers -- --output run.jsonl --svg pictures
   cargo run --release -p kv-bench --features peers -- --engines kv,lmdb --workloads get,scan,ycsb*
-  cargo run --release -p kv-bench -- report run.jsonl --svg pictures > RESULTS.md";
+  cargo run --release -p kv-bench -- report run.jsonl --svg bench/pictures --output bench/RESULTS.md";
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
@@ -265,6 +268,17 @@ fn report_from_files(arguments: &ReportArguments) -> Result<(), Failure> {
         Some(directory) => report::pictures::draw(&summary, directory)?,
         None => Vec::new(),
     };
-    let text = report::markdown::text(&summary, &pictures, &notes);
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    let home = arguments.output.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let link = |picture: &PathBuf| picture.strip_prefix(home).unwrap_or(picture).display().to_string();
+    let links: Vec<String> = pictures.iter().map(link).collect();
+    let text = report::markdown::text(&summary, &links, &notes);
+    match &arguments.output {
+        Some(path) => Ok(OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(path)?
+            .write_all(text.as_bytes())?),
+        None => Ok(std::io::stdout().write_all(text.as_bytes())?),
+    }
 }

@@ -69,12 +69,12 @@ pub(crate) fn run_for(duration: Duration, roles: &[Role<'_>]) -> Result<Vec<Outc
     })
 }
 
-/// One thread's work. The clock is read once a call: the end of one is the start of the next.
+/// One thread's work, at least one call. The clock is read once a call: the end of one is the start of the next.
 fn repeat(mut operation: Operation<'_>, stop: &AtomicBool) -> Result<(Histogram<u64>, Duration), Failure> {
     let mut latencies = histogram()?;
     let started = Instant::now();
     let mut last = started;
-    while !stop.load(Ordering::Relaxed) {
+    loop {
         if let Err(failure) = operation() {
             stop.store(true, Ordering::Relaxed);
             return Err(failure);
@@ -82,8 +82,10 @@ fn repeat(mut operation: Operation<'_>, stop: &AtomicBool) -> Result<(Histogram<
         let now = Instant::now();
         latencies.saturating_record(nanoseconds(now - last));
         last = now;
+        if stop.load(Ordering::Relaxed) {
+            return Ok((latencies, last - started));
+        }
     }
-    Ok((latencies, last - started))
 }
 
 /// Saturating.

@@ -47,8 +47,11 @@ fn a_tiny_run_measures_every_workload() {
     let lost = figures().find(|figure| figure["measure"] == "lost-percent").unwrap();
     assert_eq!(lost["value"], 0.0, "a buffered commit of kv survives kill -9");
 
-    let report = output_of(&["report", lines.to_str().unwrap(), "--svg", pictures.to_str().unwrap()]);
-    for part in ["## Figures", "## Latencies", "## Pictures", "## Where kv is behind", "latency-get.svg"] {
+    let page = directory.path().join("RESULTS.md");
+    let arguments = ["report", lines.to_str().unwrap(), "--svg", pictures.to_str().unwrap()];
+    output_of(&[&arguments[..], &["--output", page.to_str().unwrap()]].concat());
+    let report = std::fs::read_to_string(page).unwrap();
+    for part in ["## Figures", "## Latencies", "## Where kv is behind", "(pictures/latency-get.svg)"] {
         assert!(report.contains(part), "no {part} in {report}");
     }
     let drawn: Vec<_> = pictures.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();

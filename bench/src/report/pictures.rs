@@ -1,6 +1,6 @@
 //! The pictures: ratios as bars, latencies as curves over percentiles, loads over time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::engine::Failure;
 use crate::plan::Workload;
@@ -21,7 +21,7 @@ const DRAWN: [Workload; 6] = [
 
 /// Draws everything that there are figures for; the paths of the files.
 #[expect(clippy::disallowed_methods, reason = "the benchmark writes its own pictures")]
-pub(crate) fn draw(summary: &Summary, directory: &Path) -> Result<Vec<String>, Failure> {
+pub(crate) fn draw(summary: &Summary, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     std::fs::create_dir_all(directory)?;
     let mut pictures = vec![("ratios.svg".to_string(), ratios(summary))];
     for row in summary.latency_rows().into_iter().filter(|row| DRAWN.contains(&row.0)) {
@@ -36,7 +36,7 @@ pub(crate) fn draw(summary: &Summary, directory: &Path) -> Result<Vec<String>, F
         if let Some(picture) = picture {
             let path = directory.join(name);
             std::fs::write(&path, picture)?;
-            paths.push(path.display().to_string());
+            paths.push(path);
         }
     }
     Ok(paths)
