@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base::clock::{Clock, ManualClock};
 use base::vfs::Vfs;
-use base::{Entry, KeyBounds, Retention, SharedEntry, UnixSeconds, Version};
+use base::{Entry, Retention, SharedEntry, UnixSeconds};
 use bytes::Bytes;
 use engine::{CommitError, Durability, Engine, Environment, Pressure, ScanItem, ScanOptions, Step};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base::clock::ManualClock;
 use base::vfs::{MemVfs, Vfs};
-use base::{Entry, KeyBounds, Retention, UnixSeconds, Version};
+use base::{Entry, Retention, UnixSeconds, Version};
 use engine::{
     CommitError, Durability, Engine, EngineScan, Environment, Found, Options, ScanItem, ScanOptions,
 };

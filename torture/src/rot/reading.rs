@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::clock::{Clock, ManualClock};
 use base::vfs::{MemVfs, Vfs};
-use base::{Error, KeyBounds, Retention, UnixSeconds, Version};
+use base::{Error, Retention, UnixSeconds};
 use engine::{Engine, Environment, Options, ScanOptions, Step, TableAccess};
 
 use crate::database::{DIRECTORY, Failure, held, held_item};
