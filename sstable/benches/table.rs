@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 
-use base::{Compression, Cursor, Entry, InternalKey, Version};
+use base::{Compression, Cursor, Direction, Entry, EntryRef, InternalKey, Version};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sstable::{BlockCache, BuildOptions, Builder, ReadOptions, Table, TableAccess};
 
@@ -90,6 +90,21 @@ fn scans(criterion: &mut Criterion, name: &str, table: &Table, count: u64) {
             while let (Some(key), Some(entry)) = (cursor.key(), cursor.entry()) {
                 seen += black_box(key.user_key).len() as u64 + entry.value_len();
                 cursor.next().unwrap();
+            }
+            assert_eq!(seen, count * (VALUE_BYTES as u64 + 16));
+        });
+    });
+    group.bench_function("walk", |bencher| {
+        bencher.iter(|| {
+            let mut cursor = table.cursor();
+            let mut seen = 0;
+            cursor.first().unwrap();
+            while cursor.key().is_some() {
+                let visit = &mut |found: EntryRef<'_>| {
+                    seen += black_box(found.key.user_key).len() as u64 + found.entry.value_len();
+                    true
+                };
+                cursor.walk(Direction::Forward, visit).unwrap();
             }
             assert_eq!(seen, count * (VALUE_BYTES as u64 + 16));
         });
