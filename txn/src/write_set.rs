@@ -301,6 +301,7 @@ pub struct PendingRange<'a> {
 }
 
 impl<'a> PendingRange<'a> {
+    #[inline]
     fn at(&self, place: Place) -> Option<(&'a [u8], Pending<'a>)> {
         let slot = self.set.slot_at(place)?;
         Some((self.set.key(slot), self.set.pending(slot)))

@@ -38,18 +38,21 @@ impl WrittenKeys {
 
     /// Takes `count` ascending, distinct keys of `key_bytes` bytes together.
     pub(crate) fn from_sorted<'a>(
-        keys: impl Iterator<Item = &'a [u8]> + Clone,
+        keys: impl Iterator<Item = &'a [u8]>,
         count: usize,
         key_bytes: usize,
     ) -> Self {
         let mut bytes = Vec::with_capacity(count * PLACE_BYTES + key_bytes);
-        let mut end = 0u64;
-        for key in keys.clone() {
-            end += key.len() as u64;
-            bytes.extend_from_slice(&fingerprint(key).to_le_bytes());
-            bytes.extend_from_slice(&end.to_le_bytes());
+        bytes.resize(count * PLACE_BYTES, 0);
+        for (index, key) in keys.take(count).enumerate() {
+            bytes.extend_from_slice(key);
+            let end = (bytes.len() - count * PLACE_BYTES) as u64;
+            if let Some(place) = bytes.as_chunks_mut::<PLACE_BYTES>().0.get_mut(index) {
+                let (hash, end_bytes) = place.split_at_mut(8);
+                hash.copy_from_slice(&fingerprint(key).to_le_bytes());
+                end_bytes.copy_from_slice(&end.to_le_bytes());
+            }
         }
-        keys.for_each(|key| bytes.extend_from_slice(key));
         Self { bytes: bytes.into(), count }
     }
 
