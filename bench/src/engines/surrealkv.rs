@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use surrealkv::{CompactRangeOptions, Durability, LSMIterator, Mode, Tree, TreeBuilder};
+use surrealkv::{CompactRangeOptions, Durability, Error, LSMIterator, Mode, Tree, TreeBuilder};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::data::Key;
@@ -10,8 +10,8 @@ use crate::engine::{Engine, Failure, Opened, Opener, Order, Scan, Settings, Visi
 
 pub(crate) const DEFAULT: Opener = Opener {
     name: "surrealkv",
-    settings: "1.2: no compression; commits are futures, awaited with tokio's block_on; buffered commits survive \
-               kill -9",
+    settings: "1.2: no compression; commits are futures, awaited with tokio's block_on; conflicts of blind \
+               writes are tried again; buffered commits survive kill -9",
     open: |directory, settings| open(directory, settings, false),
 };
 
@@ -42,12 +42,18 @@ struct Surrealkv {
 }
 
 impl Engine for Surrealkv {
+    /// Blind writes of the same key conflict here; an application would try again, and so does this.
     fn put_batch(&self, pairs: &[(Key, Vec<u8>)]) -> Result<(), Failure> {
-        let mut txn = self.tree.begin_with_mode(Mode::WriteOnly)?.with_durability(self.durability);
-        for (key, value) in pairs {
-            txn.set(key, value.as_slice())?;
+        loop {
+            let mut txn = self.tree.begin_with_mode(Mode::WriteOnly)?.with_durability(self.durability);
+            for (key, value) in pairs {
+                txn.set(key, value.as_slice())?;
+            }
+            match self.runtime.block_on(txn.commit()) {
+                Err(Error::TransactionWriteConflict | Error::TransactionRetry) => {}
+                done => return Ok(done?),
+            }
         }
-        Ok(self.runtime.block_on(txn.commit())?)
     }
 
     fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool, Failure> {
