@@ -44,7 +44,8 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StepKind {
-    /// Prepares the generation that the next rotation switches to, if there is none.
+    /// Prepares the generation that the next rotation switches to, if there is none. Chosen by a caller before the first commit, it opens
+    /// the generation of that one.
     OpenGeneration,
     /// Freezes the active memtable if it is full.
     Rotate,
@@ -126,6 +127,10 @@ impl Inner {
     /// # Errors
     /// As [`Inner::step`].
     pub(crate) fn step_of(&self, kind: StepKind, retention: &dyn Fn() -> Retention) -> Result<Step> {
+        let writing = self.writing()?;
+        if kind == StepKind::OpenGeneration && !writing.journal.has_started() {
+            return self.start_writing(writing).map(|()| Step::OpenedGeneration);
+        }
         self.first_of(&[kind], retention)
     }
 

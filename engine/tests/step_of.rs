@@ -52,3 +52,12 @@ fn only_the_chosen_kind_goes_on() {
     harness.settle();
     harness.verify();
 }
+
+#[test]
+fn the_generation_of_the_first_commit_is_opened_when_it_is_asked_for() {
+    let harness = Harness::new(Options::tiny());
+    assert_eq!(step_of(&harness, StepKind::OpenGeneration), Step::OpenedGeneration);
+    assert_eq!(step_of(&harness, StepKind::OpenGeneration), Step::OpenedGeneration, "the spare");
+    assert_eq!(step_of(&harness, StepKind::OpenGeneration), Step::Idle);
+    harness.set(b"a", b"1");
+}

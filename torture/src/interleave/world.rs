@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
-use base::Version;
 use base::vfs::{FaultVfs, MemVfs, Operations};
+use base::{Retention, UnixSeconds, Version};
 use engine::{Durability, Engine, Step, StepKind};
 use parking_lot::Mutex;
 
@@ -64,6 +64,10 @@ impl World {
     pub(super) fn open(disk: MemVfs, model: Model, held: Vec<Version>) -> Checked<Self> {
         let watched = FaultVfs::new(Arc::new(disk.clone()));
         let engine = open(Arc::new(watched.clone()))?;
+        // The first commit would wait for the manifest, which a step on this very thread may hold.
+        engine
+            .step_of(StepKind::OpenGeneration, &|| Retention::new(Version::ZERO, [], UnixSeconds(0)))
+            .map_err(|error| Finding::new(format!("the first memtable: {error}")))?;
         let users = Users::new(engine.clone(), disk.clone(), model, held);
         let placement = Placement::Between;
         let inside = Inside { users, due: Vec::new(), placement, changes: 0, failed: None };
