@@ -1,7 +1,7 @@
 //! The keys that one commit writes, in the form in which others check against them.
 //!
 //! ```text
-//! n × | fingerprint u64 | end u64 |   n × key       one allocation, which all who check share
+//! n × | fingerprint u64 | end u64 |   n × key       in place when short, else one allocation, which all who check share
 //! ```
 //! `end` is where the key ends in the bytes of all keys.
 
@@ -10,13 +10,31 @@ use std::sync::Arc;
 use crate::fingerprint::fingerprint;
 
 const PLACE_BYTES: usize = 16;
+/// The longest that is kept in place, in bytes: one key of 30 bytes.
+const SHORT_BYTES_MAX: usize = 46;
 
 /// The keys of one commit: sorted, each once, hashed; made before the commit's lock and never changed. A clone shares
 /// them.
 #[derive(Clone, Debug)]
 pub struct WrittenKeys {
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
     count: usize,
+}
+
+/// A commit of one short key needs no allocation, which took more instructions than laying the key out.
+#[derive(Clone, Debug)]
+enum Bytes {
+    Short { len: u8, bytes: [u8; SHORT_BYTES_MAX] },
+    Shared(Arc<[u8]>),
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Shared(bytes) => bytes,
+        }
+    }
 }
 
 impl WrittenKeys {
@@ -42,18 +60,15 @@ impl WrittenKeys {
         count: usize,
         key_bytes: usize,
     ) -> Self {
-        let mut bytes = Vec::with_capacity(count * PLACE_BYTES + key_bytes);
-        bytes.resize(count * PLACE_BYTES, 0);
-        for (index, key) in keys.take(count).enumerate() {
-            bytes.extend_from_slice(key);
-            let end = (bytes.len() - count * PLACE_BYTES) as u64;
-            if let Some(place) = bytes.as_chunks_mut::<PLACE_BYTES>().0.get_mut(index) {
-                let (hash, end_bytes) = place.split_at_mut(8);
-                hash.copy_from_slice(&fingerprint(key).to_le_bytes());
-                end_bytes.copy_from_slice(&end.to_le_bytes());
-            }
+        let byte_len = count * PLACE_BYTES + key_bytes;
+        let mut short = [0; SHORT_BYTES_MAX];
+        if let Some(bytes) = short.get_mut(..byte_len) {
+            fill(bytes, keys, count);
+            return Self { bytes: Bytes::Short { len: byte_len as u8, bytes: short }, count };
         }
-        Self { bytes: bytes.into(), count }
+        let mut bytes = vec![0; byte_len];
+        fill(&mut bytes, keys, count);
+        Self { bytes: Bytes::Shared(bytes.into()), count }
     }
 
     /// How many keys.
@@ -76,11 +91,15 @@ impl WrittenKeys {
     /// About how much memory it takes, in bytes.
     #[must_use]
     pub fn byte_len(&self) -> usize {
-        self.bytes.len() + size_of::<Self>()
+        let shared = match &self.bytes {
+            Bytes::Short { .. } => 0,
+            Bytes::Shared(bytes) => bytes.len(),
+        };
+        shared + size_of::<Self>()
     }
 
     fn places(&self) -> &[[u8; PLACE_BYTES]] {
-        self.bytes.as_chunks().0.get(..self.count).unwrap_or_default()
+        self.bytes.as_slice().as_chunks().0.get(..self.count).unwrap_or_default()
     }
 
     pub(crate) fn fingerprints(&self) -> impl ExactSizeIterator<Item = u64> {
@@ -100,8 +119,23 @@ impl WrittenKeys {
     fn key(&self, index: usize) -> &[u8] {
         let end_of = |index: usize| self.places().get(index).map_or(0, |place| number(place.last_chunk()));
         let start = index.checked_sub(1).map_or(0, end_of);
-        let keys = self.bytes.get(self.count * PLACE_BYTES..).unwrap_or_default();
+        let keys = self.bytes.as_slice().get(self.count * PLACE_BYTES..).unwrap_or_default();
         keys.get(start as usize..end_of(index) as usize).unwrap_or_default()
+    }
+}
+
+/// Lays `count` keys out in `bytes`, which are as many as they take.
+fn fill<'a>(bytes: &mut [u8], keys: impl Iterator<Item = &'a [u8]>, count: usize) {
+    let Some((places, mut rest)) = bytes.split_at_mut_checked(count * PLACE_BYTES) else { return };
+    let mut end = 0;
+    for (key, place) in keys.zip(places.as_chunks_mut::<PLACE_BYTES>().0) {
+        let Some((here, behind)) = rest.split_at_mut_checked(key.len()) else { return };
+        here.copy_from_slice(key);
+        rest = behind;
+        end += key.len() as u64;
+        let (hash, end_bytes) = place.split_at_mut(8);
+        hash.copy_from_slice(&fingerprint(key).to_le_bytes());
+        end_bytes.copy_from_slice(&end.to_le_bytes());
     }
 }
 
@@ -129,5 +163,21 @@ mod tests {
         assert!(between(b"b", Some(b"b\0")) && between(b"a", Some(b"c")) && between(b"", None));
         assert!(!between(b"a", Some(b"b")) && !between(b"b\0", Some(b"d")) && !between(b"d\0", None));
         assert!(!WrittenKeys::new([]).has_any_between(b"", None));
+    }
+
+    /// Goal: it does not show where the bytes are. Method: one and two keys of every length around the border, the empty set, and
+    /// clones that outlive what they are from.
+    #[test]
+    fn short_and_long_keys_read_the_same() {
+        for len in 0..=SHORT_BYTES_MAX + 2 {
+            let (first, second) = (vec![1; len], vec![2; len.max(1)]);
+            let one = WrittenKeys::one(&first).clone();
+            assert!(one.iter().eq([&first[..]]), "{len}");
+            assert_eq!(matches!(one.bytes, Bytes::Short { .. }), len + PLACE_BYTES <= SHORT_BYTES_MAX);
+            let two = WrittenKeys::new([&second[..], &first]).clone();
+            assert!(two.iter().eq([&first[..], &second]), "{len}");
+            assert_eq!(two.fingerprints().collect::<Vec<_>>(), [fingerprint(&first), fingerprint(&second)]);
+        }
+        assert_eq!(WrittenKeys::new([]).iter().count(), 0);
     }
 }
