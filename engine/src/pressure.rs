@@ -45,6 +45,10 @@ pub(crate) fn pressure(load: Load, options: &Options) -> Pressure {
     let full = options.write_buffer_bytes;
     let slow_from = full.saturating_sub(options.memtable_bytes / 2);
     let memory_over = load.memtable_bytes.saturating_sub(slow_from);
+    // Nearly always, and before each commit: no need to divide.
+    if l0_over == 0 && memory_over == 0 {
+        return Pressure::None;
+    }
     let memory_span = full.saturating_sub(slow_from).max(1);
     let by_l0 = DELAY_MAX * l0_over / l0_span;
     let by_memory = DELAY_MAX.mul_f64((memory_over as f64 / memory_span as f64).min(1.0));
