@@ -210,17 +210,24 @@ impl Cursor for TableCursor {
             None => Ok(()),
         }
     }
-    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
         let (Some(here), Some(block)) = (self.here.take(), &self.block) else { return Ok(()) };
         let damaged = |error| self.parts.damaged(block.unit, error);
         let mut number = here.number;
         while number < block.layout.count() {
             let slot = block.layout.slot(&block.raw, number).map_err(damaged)?;
             let payload = block.raw.get(slot.payload.clone()).unwrap_or_default();
-            let entry = Entry::decode(payload).map_err(damaged)?;
             set_suffix(&mut self.key, block.prefix_len, &block.raw, slot.suffix);
             let key = InternalKey::new(&self.key, slot.version);
-            if !visit(EntryRef { key, entry, block: Some(&block.raw) }) {
+            // Each case makes its entry in place: a decoded result that is taken apart and moved costs more than all else here.
+            let goes_on = match Entry::plain_value(payload) {
+                Some(value) => visit(&EntryRef { key, entry: Entry::inline(value), block: Some(&block.raw) }),
+                None => {
+                    let entry = Entry::decode(payload).map_err(damaged)?;
+                    visit(&EntryRef { key, entry, block: Some(&block.raw) })
+                }
+            };
+            if !goes_on {
                 self.here = Some(Here { number, version: slot.version, payload: slot.payload });
                 return Ok(());
             }

@@ -107,8 +107,8 @@ impl<'a> Filling<'a> {
             let Some(key) = merge.key() else { return Ok(false) };
             match self.stopped.take() {
                 None => match direction {
-                    Direction::Forward => merge.walk(direction, &mut |found| self.take_forward(&found))?,
-                    Direction::Backward => merge.walk(direction, &mut |found| self.take_backward(&found))?,
+                    Direction::Forward => merge.walk(direction, &mut |found| self.take_forward(found))?,
+                    Direction::Backward => merge.walk(direction, &mut |found| self.take_backward(found))?,
                 },
                 Some(Stop::Full) => return Ok(true),
                 Some(Stop::Outside) => return Ok(false),

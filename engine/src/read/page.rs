@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use base::{EntryRef, Error, InternalKey, Payload, Result, UnixSeconds, ValuePointer, Version, append_key};
+use base::{
+    Entry, EntryRef, Error, InternalKey, Payload, Result, UnixSeconds, ValuePointer, Version, append_key,
+};
 use bytes::Bytes;
 
 use crate::view::SegmentHandle;
@@ -110,13 +112,22 @@ impl Page {
     #[inline]
     pub(super) fn push(&mut self, found: &EntryRef<'_>) {
         let EntryRef { key, entry, block } = found;
-        let place = match (&entry.payload, block) {
-            (Payload::Tombstone, _) => Place::Tombstone,
-            (Payload::Separated(pointer), _) => Place::Segment(*pointer),
-            (Payload::Inline(value), _) if self.keys_only => Place::Elsewhere { len: value.len() as u32 },
-            (Payload::Inline(value), Some(block)) => self.share(value, block),
-            (Payload::Inline(value), None) => self.copy(value),
+        if let (Payload::Inline(value), Some(block), false) = (&entry.payload, block, self.keys_only) {
+            // The rule, by itself: the slot is made where it will lie.
+            let place = self.share(value, block);
+            return self.add(*key, entry, place);
+        }
+        let place = match &entry.payload {
+            Payload::Tombstone => Place::Tombstone,
+            Payload::Separated(pointer) => Place::Segment(*pointer),
+            Payload::Inline(value) if self.keys_only => Place::Elsewhere { len: value.len() as u32 },
+            Payload::Inline(value) => self.copy(value),
         };
+        self.add(*key, entry, place);
+    }
+
+    #[inline(always)] // As a call, the slot goes through memory twice.
+    fn add(&mut self, key: InternalKey<'_>, entry: &Entry<'_>, place: Place) {
         self.last_start = self.keys.len();
         append_key(&mut self.keys, key.user_key);
         self.items.push(Slot {
