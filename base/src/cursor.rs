@@ -72,9 +72,9 @@ pub trait Cursor {
     ///
     /// # Errors
     /// Those of a step; what was shown before is right.
-    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
         while let (Some(key), Some(entry)) = (self.key(), self.entry()) {
-            if !visit(EntryRef { key, entry, block: None }) {
+            if !visit(&EntryRef { key, entry, block: None }) {
                 break;
             }
             match direction {

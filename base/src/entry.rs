@@ -189,10 +189,19 @@ impl<'a> Entry<'a> {
     /// [`Malformed`] for anything that [`Entry::encode`] does not write.
     #[inline]
     pub fn decode(encoded: &'a [u8]) -> Result<Self, Malformed> {
+        match Self::plain_value(encoded) {
+            Some(value) => Ok(Self::inline(value)),
+            None => Self::decode_any(encoded),
+        }
+    }
+
+    /// The value of an encoded entry that is the common case, an inline value without metadata: it needs no decoder.
+    #[inline]
+    #[must_use]
+    pub fn plain_value(encoded: &'a [u8]) -> Option<&'a [u8]> {
         match encoded {
-            // The common case, a value without metadata, needs no decoder.
-            [KIND_INLINE, value @ ..] => Ok(Self::inline(value)),
-            _ => Self::decode_any(encoded),
+            [KIND_INLINE, value @ ..] => Some(value),
+            _ => None,
         }
     }
 

@@ -34,6 +34,6 @@ pub use cursor::{Cursor, Direction, EntryRef};
 pub use entry::{Entry, Payload, SharedEntry, SharedPayload, ValuePointer};
 pub use error::{Error, Result};
 pub use halt::Halt;
-pub use key::{InternalKey, InternalKeyBuf, KeyBounds, MAX_KEY_BYTES, prefix_end};
+pub use key::{InternalKey, InternalKeyBuf, KeyBounds, MAX_KEY_BYTES, append_key, order_of_keys, prefix_end};
 pub use retention::Retention;
 pub use version::{SharedVersion, Version};

@@ -95,6 +95,7 @@ fn values_of_every_kind() {
     assert_eq!(db.item("large").unwrap().unwrap().value_len(), 1 << 20);
     let keys_only = db.scan().unwrap().keys_only().iter().unwrap().next().unwrap().unwrap();
     assert!(matches!(keys_only.value().unwrap_err(), Error::InvalidOption { name: "keys_only", .. }));
+    assert_eq!(keys_only.value_ref(), None);
 }
 
 #[test]

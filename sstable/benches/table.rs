@@ -100,7 +100,7 @@ fn scans(criterion: &mut Criterion, name: &str, table: &Table, count: u64) {
             let mut seen = 0;
             cursor.first().unwrap();
             while cursor.key().is_some() {
-                let visit = &mut |found: EntryRef<'_>| {
+                let visit = &mut |found: &EntryRef<'_>| {
                     seen += black_box(found.key.user_key).len() as u64 + found.entry.value_len();
                     true
                 };

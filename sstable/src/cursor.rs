@@ -45,6 +45,23 @@ enum End {
     Last,
 }
 
+/// A suffix of up to so many bytes is copied with what follows it in the block, and then cut: no call is made for it.
+const SHORT_SUFFIX_BYTES: usize = 16;
+
+/// Puts the suffix at `suffix` of `raw` behind the first `prefix_len` bytes of `key`.
+#[inline]
+fn set_suffix(key: &mut Vec<u8>, prefix_len: usize, raw: &[u8], suffix: Range<usize>) {
+    key.truncate(prefix_len);
+    let bytes = raw.get(suffix.start..).unwrap_or_default();
+    match bytes.first_chunk::<SHORT_SUFFIX_BYTES>() {
+        Some(chunk) if suffix.len() <= SHORT_SUFFIX_BYTES => {
+            key.extend_from_slice(chunk);
+            key.truncate(prefix_len + suffix.len());
+        }
+        _ => key.extend_from_slice(raw.get(suffix).unwrap_or_default()),
+    }
+}
+
 impl TableCursor {
     pub(crate) fn new(parts: Arc<Parts>) -> Self {
         Self { parts, last_partition: LastPartition::default(), block: None, here: None, key: Vec::new() }
@@ -74,8 +91,7 @@ impl TableCursor {
         let slot = block.layout.slot(&block.raw, number).map_err(damaged)?;
         let payload = block.raw.get(slot.payload.clone()).unwrap_or_default();
         Entry::decode(payload).map_err(damaged)?;
-        self.key.truncate(block.prefix_len);
-        self.key.extend_from_slice(block.raw.get(slot.suffix).unwrap_or_default());
+        set_suffix(&mut self.key, block.prefix_len, &block.raw, slot.suffix);
         self.here = Some(Here { number, version: slot.version, payload: slot.payload });
         Ok(())
     }
@@ -194,18 +210,24 @@ impl Cursor for TableCursor {
             None => Ok(()),
         }
     }
-    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
         let (Some(here), Some(block)) = (self.here.take(), &self.block) else { return Ok(()) };
         let damaged = |error| self.parts.damaged(block.unit, error);
         let mut number = here.number;
         while number < block.layout.count() {
             let slot = block.layout.slot(&block.raw, number).map_err(damaged)?;
             let payload = block.raw.get(slot.payload.clone()).unwrap_or_default();
-            let entry = Entry::decode(payload).map_err(damaged)?;
-            self.key.truncate(block.prefix_len);
-            self.key.extend_from_slice(block.raw.get(slot.suffix).unwrap_or_default());
+            set_suffix(&mut self.key, block.prefix_len, &block.raw, slot.suffix);
             let key = InternalKey::new(&self.key, slot.version);
-            if !visit(EntryRef { key, entry, block: Some(&block.raw) }) {
+            // Each case makes its entry in place: a decoded result that is taken apart and moved costs more than all else here.
+            let goes_on = match Entry::plain_value(payload) {
+                Some(value) => visit(&EntryRef { key, entry: Entry::inline(value), block: Some(&block.raw) }),
+                None => {
+                    let entry = Entry::decode(payload).map_err(damaged)?;
+                    visit(&EntryRef { key, entry, block: Some(&block.raw) })
+                }
+            };
+            if !goes_on {
                 self.here = Some(Here { number, version: slot.version, payload: slot.payload });
                 return Ok(());
             }

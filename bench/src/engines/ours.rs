@@ -65,12 +65,12 @@ impl Engine for Ours {
         if scan.keys_only {
             items = items.keys_only();
         }
-        for item in items.iter()?.take(scan.limit) {
+        for item in items.limit(scan.limit as u64).iter()? {
             let item = item?;
-            if scan.keys_only {
-                visit(item.key(), &[]);
-            } else {
-                visit(item.key(), &item.value()?);
+            match item.value_ref() {
+                _ if scan.keys_only => visit(item.key(), &[]),
+                Some(value) => visit(item.key(), value),
+                None => visit(item.key(), &item.value()?),
             }
         }
         Ok(())

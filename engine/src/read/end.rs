@@ -65,6 +65,11 @@ impl End {
             (Direction::Backward, _, Bound::Included(end)) => merge.seek_back(InternalKey::last_of(end))?,
             (Direction::Backward, _, Bound::Excluded(end)) => leave_key(&mut merge, end, direction)?,
         }
+        // Who says how many are wanted takes them all, as a rule: a short scan is one page.
+        let wanted = match usize::try_from(reader.options.limit) {
+            Ok(limit) if limit <= ahead.most => limit,
+            Ok(_) | Err(_) => ahead.first,
+        };
         Ok(Self {
             direction,
             view,
@@ -74,7 +79,7 @@ impl End {
             next: 0,
             before: None,
             ended: None,
-            wanted: ahead.first,
+            wanted,
             most: ahead.most,
             since_view: 0,
         })

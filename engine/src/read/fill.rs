@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use base::{Cursor, Direction, EntryRef, Error, InternalKey, InternalKeyBuf, Payload, Result};
+use base::{Cursor, Direction, EntryRef, Error, InternalKey, InternalKeyBuf, Payload, Result, order_of_keys};
 
 use super::page::Page;
 use super::scan::{ScanHost, ScanOptions};
@@ -107,8 +107,8 @@ impl<'a> Filling<'a> {
             let Some(key) = merge.key() else { return Ok(false) };
             match self.stopped.take() {
                 None => match direction {
-                    Direction::Forward => merge.walk(direction, &mut |found| self.take_forward(&found))?,
-                    Direction::Backward => merge.walk(direction, &mut |found| self.take_backward(&found))?,
+                    Direction::Forward => merge.walk(direction, &mut |found| self.take_forward(found))?,
+                    Direction::Backward => merge.walk(direction, &mut |found| self.take_backward(found))?,
                 },
                 Some(Stop::Full) => return Ok(true),
                 Some(Stop::Outside) => return Ok(false),
@@ -141,7 +141,7 @@ impl<'a> Filling<'a> {
         let met = self.met.key(self.page)?;
         Some(match self.reader.options.all_versions {
             true => met.cmp(&key),
-            false => met.user_key.cmp(key.user_key),
+            false => order_of_keys(met.user_key, key.user_key),
         })
     }
 

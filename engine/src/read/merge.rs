@@ -145,14 +145,14 @@ impl<C: Cursor> MergeCursor<C> {
     }
 
     /// Walks the present source up to the head of the runner-up.
-    fn walk_present(&mut self, present: usize, visit: &mut impl FnMut(EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk_present(&mut self, present: usize, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
         let direction = self.direction;
         let rival = self.runner_up.and_then(|other| self.sources.get(other)?.key());
         let has_rival = rival.map(|head| self.fence.assign(head)).is_some();
         let Some(source) = self.sources.get_mut(present) else { return Ok(()) };
         let walked = if has_rival {
             let fence = self.fence.as_ref();
-            let mut before_rival = |found: EntryRef<'_>| {
+            let mut before_rival = |found: &EntryRef<'_>| {
                 let precedes = match direction {
                     Direction::Forward => found.key < fence,
                     Direction::Backward => found.key > fence,
@@ -233,12 +233,12 @@ impl<C: Cursor> Cursor for MergeCursor<C> {
     fn prev(&mut self) -> Result<()> {
         self.step(Direction::Backward)
     }
-    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
         let Some(present) = self.current else { return Ok(()) };
         if self.direction == direction && !self.has_tie(present) {
             return self.walk_present(present, visit);
         }
         let (Some(key), Some(entry)) = (self.key(), self.entry()) else { return Ok(()) };
-        if visit(EntryRef { key, entry, block: None }) { self.step(direction) } else { Ok(()) }
+        if visit(&EntryRef { key, entry, block: None }) { self.step(direction) } else { Ok(()) }
     }
 }

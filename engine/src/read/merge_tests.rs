@@ -147,7 +147,7 @@ fn walk_about(merge: &mut MergeCursor<Run>, all: &[((Vec<u8>, u64), u8)], random
             let direction = if is_forward { Direction::Forward } else { Direction::Backward };
             while left > 0 && merge.key().is_some() {
                 let before = left;
-                let visit = &mut |found: EntryRef<'_>| {
+                let visit = &mut |found: &EntryRef<'_>| {
                     if left == 0 {
                         return false;
                     }

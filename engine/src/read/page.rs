@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use base::{EntryRef, Error, InternalKey, Payload, Result, UnixSeconds, ValuePointer, Version};
+use base::{
+    Entry, EntryRef, Error, InternalKey, Payload, Result, UnixSeconds, ValuePointer, Version, append_key,
+};
 use bytes::Bytes;
 
 use crate::view::SegmentHandle;
@@ -110,15 +112,24 @@ impl Page {
     #[inline]
     pub(super) fn push(&mut self, found: &EntryRef<'_>) {
         let EntryRef { key, entry, block } = found;
-        let place = match (&entry.payload, block) {
-            (Payload::Tombstone, _) => Place::Tombstone,
-            (Payload::Separated(pointer), _) => Place::Segment(*pointer),
-            (Payload::Inline(value), _) if self.keys_only => Place::Elsewhere { len: value.len() as u32 },
-            (Payload::Inline(value), Some(block)) => self.share(value, block),
-            (Payload::Inline(value), None) => self.copy(value),
+        if let (Payload::Inline(value), Some(block), false) = (&entry.payload, block, self.keys_only) {
+            // The rule, by itself: the slot is made where it will lie.
+            let place = self.share(value, block);
+            return self.add(*key, entry, place);
+        }
+        let place = match &entry.payload {
+            Payload::Tombstone => Place::Tombstone,
+            Payload::Separated(pointer) => Place::Segment(*pointer),
+            Payload::Inline(value) if self.keys_only => Place::Elsewhere { len: value.len() as u32 },
+            Payload::Inline(value) => self.copy(value),
         };
+        self.add(*key, entry, place);
+    }
+
+    #[inline(always)] // As a call, the slot goes through memory twice.
+    fn add(&mut self, key: InternalKey<'_>, entry: &Entry<'_>, place: Place) {
         self.last_start = self.keys.len();
-        self.keys.extend_from_slice(key.user_key);
+        append_key(&mut self.keys, key.user_key);
         self.items.push(Slot {
             version: key.version,
             place,
@@ -269,30 +280,32 @@ impl ScanItem {
         self.page.keys_only
     }
 
+    /// The value where it lies in the page; `None` when it is elsewhere: in the value log, or not wanted. Costs no more than a
+    /// look, while [`ScanItem::value`] counts a share of the block.
+    #[inline]
+    #[must_use]
+    pub fn value_ref(&self) -> Option<&[u8]> {
+        let (bytes, start, len) = match self.slot()?.place {
+            Place::Block { block, start, len } => (&**self.page.blocks.get(block as usize)?, start, len),
+            Place::Copy { start, len } => (self.page.copies.as_slice(), start, len),
+            Place::Tombstone | Place::Segment(_) | Place::Elsewhere { .. } => return None,
+        };
+        bytes.get(start as usize..start as usize + len as usize)
+    }
+
     /// The value; `None` for a tombstone. Shares memory where it can.
     ///
     /// # Errors
     /// Damage, or the system's; that only keys were asked for.
     #[inline]
     pub fn value(&self) -> Result<Option<Bytes>> {
-        if let Some(Slot { place: Place::Block { block, start, len }, .. }) = self.slot()
-            && let Some(block) = self.page.blocks.get(*block as usize)
-        {
-            let (start, end) = (*start as usize, *start as usize + *len as usize);
-            if end <= block.len() {
-                return Ok(Some(block.slice(start..end)));
-            }
-        }
-        self.load()
-    }
-
-    fn load(&self) -> Result<Option<Bytes>> {
         match self.slot().map(|slot| slot.place) {
-            None | Some(Place::Tombstone | Place::Block { .. }) => Ok(None),
-            Some(Place::Copy { start, len }) => {
-                let copy = self.page.copies.get(start as usize..start as usize + len as usize);
-                Ok(copy.map(Bytes::copy_from_slice))
+            None | Some(Place::Tombstone) => Ok(None),
+            Some(Place::Block { block, .. }) => {
+                let block = self.page.blocks.get(block as usize);
+                Ok(block.zip(self.value_ref()).map(|(block, value)| block.slice_ref(value)))
             }
+            Some(Place::Copy { .. }) => Ok(self.value_ref().map(Bytes::copy_from_slice)),
             Some(Place::Segment(pointer)) => self.load_from_segment(&pointer),
             Some(Place::Elsewhere { .. }) => Err(not_wanted()),
         }

@@ -66,7 +66,7 @@ impl Cursor for Source {
     fn prev(&mut self) -> Result<()> {
         each!(self, cursor => cursor.prev())
     }
-    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
         each!(self, cursor => cursor.walk(direction, visit))
     }
 }

@@ -79,6 +79,7 @@ pub(crate) fn entry_of(write: &Write, now: u64) -> Entry {
 
 pub(crate) fn row_of(item: &Item, is_own: bool) -> Outcome<Row> {
     let value = told(item.value())?;
+    same("borrowed value", &item.value_ref().is_none_or(|borrowed| *borrowed == *value), &true)?;
     same("value length", &item.value_len(), &(value.len() as u64))?;
     let entry = Entry {
         value: (!item.is_deleted()).then(|| value.to_vec()),
