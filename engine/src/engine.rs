@@ -312,6 +312,7 @@ impl Engine {
                 generation.retire_logs(core);
             }
         }
+        self.inner.wind_up_compactions(writing)?;
         self.inner.write_ledger(writing)?;
         core.reaper.unlink(&*core.vfs, &core.directory)?;
         let mut structure = core.structure()?.lock();

@@ -218,18 +218,41 @@ impl Inner {
                 installed.map(|()| Step::InstalledFlush)
             }
             Work::Part(id, part) => self.merge_part(writing, id, &part, moment),
-            Work::Install(job) => {
-                let inputs = inputs_of(&job);
-                let installed = job.install(self);
-                self.release(&inputs)?;
-                installed.map(|()| Step::InstalledCompaction)
-            }
+            Work::Install(job) => self.install(job).map(|()| Step::InstalledCompaction),
             Work::GiveUp(mut job) => {
                 job.give_up();
                 self.release(&inputs_of(&job))?;
                 Ok(Step::GaveUpCompaction)
             }
         }
+    }
+
+    fn install(&self, job: Job) -> Result<()> {
+        let inputs = inputs_of(&job);
+        let installed = job.install(self);
+        self.release(&inputs)?;
+        installed
+    }
+
+    /// The end of background work: compactions whose parts are all merged are installed, for their work is done; of the others,
+    /// what is written goes to the reaper. Left behind, either would be swept by the next open, which then takes the longer, and a
+    /// database that is never open for long would merge the same tables each time.
+    ///
+    /// # Errors
+    /// The halt. Any other failure of an install costs its outputs only, and no more.
+    pub(crate) fn wind_up_compactions(&self, writing: &Writing) -> Result<()> {
+        let ended: Vec<Job> =
+            writing.jobs.lock().compactions.extract_if(.., |job| job.is_at_rest()).collect();
+        for mut job in ended {
+            if !job.is_merged() {
+                job.give_up();
+                self.release(&inputs_of(&job))?;
+            } else if let Err(error) = self.install(job) {
+                self.core.halt.check()?;
+                tracing::warn!(%error, "a merged compaction could not be installed; it is done again later");
+            }
+        }
+        Ok(())
     }
 
     fn write_flush(&self, writing: &Writing, generation: &Arc<Generation>, moment: &Moment) -> Result<Step> {

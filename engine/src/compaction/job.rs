@@ -73,6 +73,16 @@ impl Job {
         if self.running == 0 { Offer::Install } else { Offer::Nothing }
     }
 
+    /// True when nobody is at work on it.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.running == 0
+    }
+
+    /// True when every part is merged.
+    pub(crate) fn is_merged(&self) -> bool {
+        self.is_at_rest() && !self.failed && self.next_part == self.parts.len()
+    }
+
     /// What is needed to merge a part without holding a lock.
     pub(crate) fn part(&self, index: usize) -> Option<Part> {
         let mut oldest_generation = u64::MAX;
