@@ -198,8 +198,7 @@ fn run(arguments: &RunArguments) -> Result<(), Failure> {
         if arguments.json {
             std::io::stdout().write_all(line.as_bytes())?;
         }
-        summary.add(record);
-        Ok(())
+        summary.add(record)
     };
     collect(Record::Run(Run {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -257,7 +256,7 @@ fn report_from_files(arguments: &ReportArguments) -> Result<(), Failure> {
     let mut summary = Summary::default();
     for path in &arguments.files {
         for line in std::fs::read_to_string(path)?.lines() {
-            summary.add(serde_json::from_str(line)?);
+            summary.add(serde_json::from_str(line)?)?;
         }
     }
     let notes = match &arguments.notes {

@@ -24,6 +24,13 @@ impl Plan {
         Settings { cache_bytes: self.cache_mib << 20, memtable_bytes: self.memtable_mib << 20, durable }
     }
 
+    /// True when figures of `other` may stand beside those of this plan: they may have been of other workloads only.
+    pub(crate) fn is_comparable(&self, other: &Self) -> bool {
+        let sizes =
+            |plan: &Self| (plan.keys, plan.value_bytes, plan.milliseconds, plan.cache_mib, plan.memtable_mib);
+        sizes(self) == sizes(other)
+    }
+
     /// Keys and values of `entries` entries, in bytes.
     pub(crate) fn logical_bytes(&self, entries: u64) -> f64 {
         (entries * (16 + self.value_bytes as u64)) as f64

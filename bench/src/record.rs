@@ -34,6 +34,17 @@ pub(crate) struct Run {
     pub(crate) engines: Vec<(String, String)>,
 }
 
+impl Run {
+    /// Adds the engines of another run that this one did not have.
+    pub(crate) fn take_engines(&mut self, other: Self) {
+        for (name, settings) in other.engines {
+            if !self.engines.iter().any(|(known, _)| *known == name) {
+                self.engines.push((name, settings));
+            }
+        }
+    }
+}
+
 /// One number of one round.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Figure {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::Failure;
 use crate::plan::Workload;
 use crate::record::{Better, Measure, Record, Run, Timeline};
 
@@ -36,9 +37,19 @@ pub(crate) struct Median {
 }
 
 impl Summary {
-    pub(crate) fn add(&mut self, record: Record) {
+    /// Takes a record in. Refuses a run of other sizes: medians over both would say nothing.
+    pub(crate) fn add(&mut self, record: Record) -> Result<(), Failure> {
         match record {
-            Record::Run(run) => self.run = self.run.take().or(Some(run)),
+            Record::Run(run) => match &mut self.run {
+                Some(first) if first.plan.is_comparable(&run.plan) => first.take_engines(run),
+                Some(_) => {
+                    return Err(
+                        "these runs differ in keys, value length, times or memory; make a report of each"
+                            .into(),
+                    );
+                }
+                None => self.run = Some(run),
+            },
             Record::Figure(figure) => {
                 if !self.engines.contains(&figure.engine) {
                     self.engines.push(figure.engine.clone());
@@ -58,6 +69,7 @@ impl Summary {
             }
             Record::Ready => {}
         }
+        Ok(())
     }
 
     /// Everything that has a figure, in the order of the report.
@@ -140,7 +152,7 @@ mod tests {
         for measure in [Measure::Rate, Measure::Time] {
             for (engine, value) in figures {
                 let (engine, round, workload) = (engine.to_string(), 0, Workload::Get);
-                summary.add(Record::Figure(Figure { engine, round, workload, measure, value }));
+                summary.add(Record::Figure(Figure { engine, round, workload, measure, value })).unwrap();
             }
         }
         let (rate, time) = ((Workload::Get, Measure::Rate), (Workload::Get, Measure::Time));
