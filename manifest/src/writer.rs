@@ -180,7 +180,7 @@ impl Manifest {
 
     /// Makes the edit durable, in a new file or behind the others, and applies it.
     fn write(&mut self, edit: Edit, payload: &[u8], number: u64) -> Result<()> {
-        if self.byte_len() >= self.rewrite_at {
+        if self.is_untouched() || self.byte_len() >= self.rewrite_at {
             match self.rewrite_with(&edit, number) {
                 Ok(()) => return Ok(()),
                 Err(failure) if !failure.is_harmless => return Err(self.stop(failure.error)),
@@ -190,7 +190,10 @@ impl Manifest {
             }
         }
         let stamp = Stamp { number, version: 0, mark: self.state.edit_number() };
-        match self.log.as_mut().map_or(Ok(()), |log| append(log, payload, stamp)) {
+        let Some(log) = &mut self.log else {
+            return Err(Error::invalid("manifest edit", "there is no file to append it to"));
+        };
+        match append(log, payload, stamp) {
             Ok(()) => {
                 self.state.absorb(edit, number);
                 Ok(())

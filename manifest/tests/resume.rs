@@ -90,3 +90,17 @@ fn a_first_edit_without_space_or_descriptors_leaves_the_file_and_is_tried_again(
         assert_eq!(&read(&memory, directory()).unwrap(), resumed.state());
     }
 }
+
+/// Method: the threshold of rewriting is raised before the first edit, far above the length of the file.
+#[test]
+fn the_first_edit_is_written_whatever_the_threshold_of_rewriting_is() {
+    let memory = MemVfs::new();
+    let live = manifest(&memory).state().clone();
+    let resumed = Manifest::resume(Arc::new(memory.clone()), directory(), live).unwrap();
+    let mut resumed = resumed.with_rewrite_bytes_min(1 << 20);
+    for number in 4..=6 {
+        resumed.commit(edit(number)).unwrap();
+        assert!(!resumed.is_untouched());
+        assert_eq!(&read(&memory, directory()).unwrap(), resumed.state());
+    }
+}
