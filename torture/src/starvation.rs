@@ -18,8 +18,11 @@ impl Account {
 
     /// How long it was ready to run and did not, since it began; zero where that is not known.
     pub(crate) fn waited(&self) -> Duration {
-        let text = self.path.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
-        text.as_deref().and_then(parse).unwrap_or_default()
+        self.text().as_deref().and_then(parse).unwrap_or_default()
+    }
+
+    fn text(&self) -> Option<String> {
+        std::fs::read_to_string(self.path.as_ref()?).ok()
     }
 }
 
@@ -43,6 +46,10 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn threads_that_share_a_processor_have_waited() {
+        if Account::of_this_thread().text().is_none() {
+            // A system that keeps no accounts: every wait counts as zero.
+            return;
+        }
         let threads = 4 * std::thread::available_parallelism().map_or(1, usize::from);
         let until = std::time::Instant::now() + Duration::from_millis(300);
         let busy = || {
