@@ -59,7 +59,9 @@ pub fn order_of_keys(left: &[u8], right: &[u8]) -> Ordering {
 #[inline]
 pub fn append_key(buffer: &mut Vec<u8>, key: &[u8]) {
     let start = buffer.len();
-    if let (Some(first), Some(last), true) =
+    if let Ok(whole) = <&[u8; 16]>::try_from(key) {
+        buffer.extend_from_slice(whole);
+    } else if let (Some(first), Some(last), true) =
         (key.first_chunk::<16>(), key.last_chunk::<16>(), key.len() <= 32)
     {
         buffer.extend_from_slice(first);

@@ -30,7 +30,7 @@ pub mod vfs;
 
 pub use clock::UnixSeconds;
 pub use compress::Compression;
-pub use cursor::{Cursor, Direction, EntryRef};
+pub use cursor::{Cursor, Direction, EntryRef, PlainRef, Visit};
 pub use entry::{Entry, Payload, SharedEntry, SharedPayload, ValuePointer};
 pub use error::{Error, Result};
 pub use halt::Halt;

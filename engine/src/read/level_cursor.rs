@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Result};
+use base::{Cursor, Direction, Entry, InternalKey, Result, Visit};
 use bytes::Bytes;
 use sstable::TableCursor;
 
@@ -148,7 +148,7 @@ impl Cursor for LevelCursor {
         cursor.prev()?;
         if cursor.key().is_some() { Ok(()) } else { self.settle_backward() }
     }
-    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk(&mut self, direction: Direction, visit: &mut impl Visit) -> Result<()> {
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         cursor.walk(direction, visit)?;
         match direction {

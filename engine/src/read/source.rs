@@ -1,6 +1,6 @@
 //! One sorted run of a merge.
 
-use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Result};
+use base::{Cursor, Direction, Entry, InternalKey, Result, Visit};
 use bytes::Bytes;
 use memtable::MemtableCursor;
 use sstable::TableCursor;
@@ -66,7 +66,7 @@ impl Cursor for Source {
     fn prev(&mut self) -> Result<()> {
         each!(self, cursor => cursor.prev())
     }
-    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk(&mut self, direction: Direction, visit: &mut impl Visit) -> Result<()> {
         each!(self, cursor => cursor.walk(direction, visit))
     }
 }

@@ -7,7 +7,7 @@ mod builder;
 mod layout;
 
 pub(crate) use builder::BlockBuilder;
-pub(crate) use layout::{Layout, Lookup};
+pub(crate) use layout::{Layout, Lookup, Record};
 
 /// The length of what every block ends with, in bytes.
 const TAIL_BYTES: usize = 16;
