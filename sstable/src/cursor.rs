@@ -8,6 +8,7 @@ use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Payload, PlainRef, R
 use bytes::Bytes;
 
 use crate::block::{Layout, Record};
+use crate::fetch::{FETCHED_BYTES, fetch, fetch_tail};
 use crate::index::LastPartition;
 use crate::source::Unit;
 use crate::table::Parts;
@@ -73,6 +74,37 @@ fn place_long_suffix(key: &mut Vec<u8>, prefix_len: usize, suffix: &[u8]) {
     make_room(key, prefix_len);
 }
 
+/// How far a walk over a block has asked for what it comes to.
+enum Fetched {
+    UpTo(usize),
+    DownTo(usize),
+}
+
+impl Fetched {
+    fn nothing(direction: Direction) -> Self {
+        match direction {
+            Direction::Forward => Self::UpTo(0),
+            Direction::Backward => Self::DownTo(usize::MAX),
+        }
+    }
+
+    /// Before the bytes at `at` are read: asks for what comes behind them, unless it has been.
+    #[inline(always)] // A part of the loop over a block.
+    fn come_to(&mut self, raw: &[u8], at: usize) {
+        match self {
+            Self::UpTo(end) if at >= *end => {
+                *end = at + FETCHED_BYTES;
+                fetch(raw.get(at..raw.len().min(*end)).unwrap_or_default());
+            }
+            Self::DownTo(start) if at < *start => {
+                *start = at.saturating_sub(FETCHED_BYTES);
+                fetch(raw.get(*start..at).unwrap_or_default());
+            }
+            Self::UpTo(_) | Self::DownTo(_) => {}
+        }
+    }
+}
+
 impl OpenBlock {
     /// Stands on `record`: no more than its key stays in `key`, where there is room.
     #[inline]
@@ -95,6 +127,7 @@ impl OpenBlock {
         make_room(key, self.prefix_len);
         let (raw, layout, block) = (&*self.raw, self.layout, Some(&self.raw));
         let mut number = number;
+        let mut fetched = Fetched::nothing(direction);
         // Nothing comes behind the first one.
         let mut last_word = match direction {
             Direction::Forward => u64::MAX,
@@ -102,6 +135,7 @@ impl OpenBlock {
         };
         while number < layout.count() {
             let record = layout.record(raw, number)?;
+            fetched.come_to(raw, record.at);
             let (_, payload) = record.split();
             let word = record.suffix_word();
             let is_further = match direction {
@@ -142,6 +176,7 @@ impl TableCursor {
         }
         self.block = None;
         let raw = self.parts.source.load(unit)?.into_bytes();
+        fetch_tail(&raw);
         let layout = Layout::parse(&raw).map_err(|error| self.parts.damaged(unit, error))?;
         let prefix = layout.prefix(&raw);
         self.key.clear();

@@ -40,6 +40,7 @@ mod cache;
 mod cursor;
 mod describe;
 mod fences;
+mod fetch;
 mod filter;
 mod format;
 mod index;

@@ -12,6 +12,7 @@ use base::{Entry, Error, InternalKey, KeyBounds, Result, SharedEntry, SharedPayl
 use bytes::Bytes;
 
 use crate::block::{Layout, Lookup};
+use crate::fetch::fetch_tail;
 use crate::filter::{Filter, key_hash};
 use crate::format::{FOOTER_BYTES, FORMAT_VERSION, Footer, SectionId};
 use crate::index::{Index, LastPartition};
@@ -258,14 +259,6 @@ fn shared_entry(
 ) -> std::result::Result<SharedEntry, Malformed> {
     let entry = Entry::decode(raw.get(payload).unwrap_or_default())?;
     Ok(SharedEntry::new(version, entry, |value| hand_out(raw, value)))
-}
-
-/// Reads a byte of each cache line at the end of a block, where its tail, heads and offsets are: they are all needed, one
-/// after the other, and so the memory fetches them at once.
-#[inline]
-fn fetch_tail(raw: &[u8]) {
-    let at = |back: usize| raw.len().checked_sub(back).and_then(|at| raw.get(at));
-    std::hint::black_box([at(1), at(65), at(129), at(193)].map(|byte| byte.copied()));
 }
 
 /// An inline value as a result: a small one is copied, because the count of a shared map or block is written by all
