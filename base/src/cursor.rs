@@ -101,6 +101,9 @@ pub trait Cursor {
     /// Goes to the first key at or after `target`.
     fn seek(&mut self, target: InternalKey<'_>) -> Result<()>;
 
+    /// A hint that [`Cursor::seek`] or [`Cursor::seek_back`] with this target comes next, and something else before it: what it reads first may be asked for.
+    fn expect_seek(&self, _target: InternalKey<'_>) {}
+
     /// Goes to the last key at or before `target`.
     fn seek_back(&mut self, target: InternalKey<'_>) -> Result<()>;
 

@@ -7,8 +7,8 @@ use base::codec::Malformed;
 use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Payload, PlainRef, Result, Version, Visit};
 use bytes::Bytes;
 
+use crate::ahead::Ahead;
 use crate::block::{Layout, Record};
-use crate::fetch::{FETCHED_BYTES, fetch, fetch_tail};
 use crate::index::LastPartition;
 use crate::source::Unit;
 use crate::table::Parts;
@@ -30,6 +30,7 @@ struct OpenBlock {
     raw: Bytes,
     layout: Layout,
     prefix_len: usize,
+    ahead: Ahead,
 }
 
 /// Where the cursor stands in the open block; checked, so that looking at it cannot fail.
@@ -74,37 +75,6 @@ fn place_long_suffix(key: &mut Vec<u8>, prefix_len: usize, suffix: &[u8]) {
     make_room(key, prefix_len);
 }
 
-/// How far a walk over a block has asked for what it comes to.
-enum Fetched {
-    UpTo(usize),
-    DownTo(usize),
-}
-
-impl Fetched {
-    fn nothing(direction: Direction) -> Self {
-        match direction {
-            Direction::Forward => Self::UpTo(0),
-            Direction::Backward => Self::DownTo(usize::MAX),
-        }
-    }
-
-    /// Before the bytes at `at` are read: asks for what comes behind them, unless it has been.
-    #[inline(always)] // A part of the loop over a block.
-    fn come_to(&mut self, raw: &[u8], at: usize) {
-        match self {
-            Self::UpTo(end) if at >= *end => {
-                *end = at + FETCHED_BYTES;
-                fetch(raw.get(at..raw.len().min(*end)).unwrap_or_default());
-            }
-            Self::DownTo(start) if at < *start => {
-                *start = at.saturating_sub(FETCHED_BYTES);
-                fetch(raw.get(*start..at).unwrap_or_default());
-            }
-            Self::UpTo(_) | Self::DownTo(_) => {}
-        }
-    }
-}
-
 impl OpenBlock {
     /// Stands on `record`: no more than its key stays in `key`, where there is room.
     #[inline]
@@ -118,16 +88,17 @@ impl OpenBlock {
     /// Shows the entries from `number` on; gives the one that was refused, `None` when there are no more in that direction.
     #[inline]
     fn walk(
-        &self,
+        &mut self,
+        parts: &Parts,
         key: &mut Vec<u8>,
         number: usize,
         direction: Direction,
         visit: &mut impl Visit,
     ) -> std::result::Result<Option<Here>, Malformed> {
         make_room(key, self.prefix_len);
+        self.ahead.turn(direction);
         let (raw, layout, block) = (&*self.raw, self.layout, Some(&self.raw));
         let mut number = number;
-        let mut fetched = Fetched::nothing(direction);
         // Nothing comes behind the first one.
         let mut last_word = match direction {
             Direction::Forward => u64::MAX,
@@ -135,7 +106,9 @@ impl OpenBlock {
         };
         while number < layout.count() {
             let record = layout.record(raw, number)?;
-            fetched.come_to(raw, record.at);
+            if self.ahead.come_to(raw, layout.entries_end(), record.at) {
+                parts.expect_next(self.unit.ordinal, direction);
+            }
             let (_, payload) = record.split();
             let word = record.suffix_word();
             let is_further = match direction {
@@ -175,14 +148,15 @@ impl TableCursor {
             return Ok(());
         }
         self.block = None;
+        self.parts.source.expect(unit.handle);
         let raw = self.parts.source.load(unit)?.into_bytes();
-        fetch_tail(&raw);
         let layout = Layout::parse(&raw).map_err(|error| self.parts.damaged(unit, error))?;
         let prefix = layout.prefix(&raw);
         self.key.clear();
         self.key.extend_from_slice(prefix);
         let prefix_len = prefix.len();
-        self.block = Some(OpenBlock { unit, raw, layout, prefix_len });
+        let ahead = Ahead::nothing(Direction::Forward);
+        self.block = Some(OpenBlock { unit, raw, layout, prefix_len, ahead });
         Ok(())
     }
 
@@ -266,6 +240,10 @@ impl Cursor for TableCursor {
         }
     }
 
+    fn expect_seek(&self, target: InternalKey<'_>) {
+        self.parts.expect_seek(target);
+    }
+
     fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
         self.here = None;
         match self.locate(target)? {
@@ -313,8 +291,8 @@ impl Cursor for TableCursor {
         }
     }
     fn walk(&mut self, direction: Direction, visit: &mut impl Visit) -> Result<()> {
-        let (Some(here), Some(block)) = (self.here.take(), &self.block) else { return Ok(()) };
-        let walked = block.walk(&mut self.key, here.number, direction, visit);
+        let (Some(here), Some(block)) = (self.here.take(), &mut self.block) else { return Ok(()) };
+        let walked = block.walk(&self.parts, &mut self.key, here.number, direction, visit);
         self.here = walked.map_err(|error| self.parts.damaged(block.unit, error))?;
         if self.here.is_some() {
             return Ok(());

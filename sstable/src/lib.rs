@@ -34,13 +34,13 @@
 
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod block;
 mod builder;
 mod cache;
 mod cursor;
 mod describe;
 mod fences;
-mod fetch;
 mod filter;
 mod format;
 mod index;

@@ -8,11 +8,10 @@ use base::codec::Malformed;
 use base::header::{FileHeader, FileKind};
 use base::seal::TRAILER_BYTES;
 use base::vfs::{Access, BytesFile, File, OsVfs, Vfs};
-use base::{Entry, Error, InternalKey, KeyBounds, Result, SharedEntry, SharedPayload, Version};
+use base::{Direction, Entry, Error, InternalKey, KeyBounds, Result, SharedEntry, SharedPayload, Version};
 use bytes::Bytes;
 
 use crate::block::{Layout, Lookup};
-use crate::fetch::fetch_tail;
 use crate::filter::{Filter, key_hash};
 use crate::format::{FOOTER_BYTES, FORMAT_VERSION, Footer, SectionId};
 use crate::index::{Index, LastPartition};
@@ -154,6 +153,12 @@ impl Table {
         TableCursor::new(Arc::clone(&self.parts))
     }
 
+    /// A hint that a cursor of this table will seek `target`, and that something else is done before: what the cursor reads first
+    /// is asked of the memory.
+    pub fn expect_seek(&self, target: InternalKey<'_>) {
+        self.parts.expect_seek(target);
+    }
+
     /// Every version of every key, from either end.
     #[must_use]
     pub fn iter(&self) -> Range {
@@ -232,6 +237,25 @@ impl Parts {
         }
     }
 
+    /// Asks the memory for the block that is entered next from block `ordinal`.
+    #[inline(never)]
+    pub(crate) fn expect_next(&self, ordinal: usize, direction: Direction) {
+        let next = match direction {
+            Direction::Forward => ordinal.checked_add(1),
+            Direction::Backward => ordinal.checked_sub(1),
+        };
+        if let Some(handle) = next.and_then(|next| self.index.resident_handle(next)) {
+            self.source.expect_next(handle, direction);
+        }
+    }
+
+    /// Asks the memory for the block that a seek of `target` opens first.
+    pub(crate) fn expect_seek(&self, target: InternalKey<'_>) {
+        if let Some(handle) = self.index.resident_find(target) {
+            self.source.expect(handle);
+        }
+    }
+
     /// The damage of one unit, as an error of this file.
     pub(crate) fn damaged(&self, unit: Unit, error: Malformed) -> Error {
         self.source.damaged(unit.handle, error)
@@ -259,6 +283,14 @@ fn shared_entry(
 ) -> std::result::Result<SharedEntry, Malformed> {
     let entry = Entry::decode(raw.get(payload).unwrap_or_default())?;
     Ok(SharedEntry::new(version, entry, |value| hand_out(raw, value)))
+}
+
+/// Reads a byte of each cache line at the end of a block, where its tail, heads and offsets are: they are all needed, one
+/// after the other, and so the memory fetches them at once.
+#[inline]
+fn fetch_tail(raw: &[u8]) {
+    let at = |back: usize| raw.len().checked_sub(back).and_then(|at| raw.get(at));
+    std::hint::black_box([at(1), at(65), at(129), at(193)].map(|byte| byte.copied()));
 }
 
 /// An inline value as a result: a small one is copied, because the count of a shared map or block is written by all

@@ -120,6 +120,14 @@ impl Cursor for LevelCursor {
         self.settle_backward()
     }
 
+    fn expect_seek(&self, target: InternalKey<'_>) {
+        // A table that is not open yet has more to read than what could be asked for.
+        let index = TableSet::first_at_or_after(self.tables(), target);
+        if let Some(table) = self.tables().get(index).and_then(|table| table.opened()) {
+            table.expect_seek(target);
+        }
+    }
+
     fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
         let index = TableSet::first_at_or_after(self.tables(), target);
         self.position(index, |cursor| cursor.seek(target))?;

@@ -116,6 +116,13 @@ impl<C: Cursor> MergeCursor<C> {
         Ok(())
     }
 
+    /// Before all sources seek, one after the other: what each of them waits for first is asked for together.
+    fn expect_seeks(&self, target: InternalKey<'_>) {
+        if let [_, _, ..] = self.sources.as_slice() {
+            self.sources.iter().for_each(|source| source.expect_seek(target));
+        }
+    }
+
     fn step(&mut self, direction: Direction) -> Result<()> {
         if self.direction != direction {
             return self.turn(direction);
@@ -238,10 +245,12 @@ impl<C: Cursor> Cursor for MergeCursor<C> {
     }
 
     fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
+        self.expect_seeks(target);
         self.each(Direction::Forward, |source| source.seek(target))
     }
 
     fn seek_back(&mut self, target: InternalKey<'_>) -> Result<()> {
+        self.expect_seeks(target);
         self.each(Direction::Backward, |source| source.seek_back(target))
     }
 

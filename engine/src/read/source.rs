@@ -49,6 +49,10 @@ impl Cursor for Source {
         each!(self, cursor => cursor.last())
     }
 
+    fn expect_seek(&self, target: InternalKey<'_>) {
+        each!(self, cursor => cursor.expect_seek(target));
+    }
+
     fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
         each!(self, cursor => cursor.seek(target))
     }

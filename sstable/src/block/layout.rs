@@ -146,6 +146,12 @@ impl Layout {
         self.count
     }
 
+    /// Where the entries end.
+    #[inline]
+    pub(crate) fn entries_end(&self) -> usize {
+        self.entries_end
+    }
+
     /// What all keys begin with.
     #[inline]
     pub(crate) fn prefix<'a>(&self, raw: &'a [u8]) -> &'a [u8] {
