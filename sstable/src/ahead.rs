@@ -39,11 +39,17 @@ impl Ahead {
         }
     }
 
-    /// Before the entry at `at` of the block `raw` is read, whose entries end at `entries_end`: asks for what comes behind it, unless
+    /// In the direction of the last [`Ahead::turn`], before the entry at `at` of the block `raw` is read, whose entries end at `entries_end`: asks for what comes behind it, unless
     /// that has been done. True, once, when that is all of the block, and the next one is to be thought of.
-    #[inline(always)] // A part of the loop over a block.
-    pub(crate) fn come_to(&mut self, raw: &[u8], entries_end: usize, at: usize) -> bool {
-        let is_due = match self.direction {
+    #[inline(always)] // A part of the loop over a block, where the direction is known.
+    pub(crate) fn come_to(
+        &mut self,
+        direction: Direction,
+        raw: &[u8],
+        entries_end: usize,
+        at: usize,
+    ) -> bool {
+        let is_due = match direction {
             Direction::Forward => at >= self.due,
             Direction::Backward => at <= self.due,
         };
@@ -112,7 +118,7 @@ mod tests {
                     places.reverse();
                 }
                 for at in places {
-                    announced += usize::from(ahead.come_to(&raw, entries_end, at));
+                    announced += usize::from(ahead.come_to(direction, &raw, entries_end, at));
                     match direction {
                         Direction::Forward => assert!(ahead.edge >= entries_end.min(at + DISTANCE_BYTES)),
                         Direction::Backward => assert!(ahead.edge <= at.saturating_sub(DISTANCE_BYTES)),

@@ -8,7 +8,8 @@ use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Payload, PlainRef, R
 use bytes::Bytes;
 
 use crate::ahead::Ahead;
-use crate::block::{Layout, Record};
+use crate::block::Layout;
+use crate::block::layout::Record;
 use crate::index::LastPartition;
 use crate::source::Unit;
 use crate::table::Parts;
@@ -86,15 +87,17 @@ impl OpenBlock {
     }
 
     /// Shows the entries from `number` on; gives the one that was refused, `None` when there are no more in that direction.
+    ///
+    /// The direction is known when this is compiled: it would be asked for several times an entry.
     #[inline]
-    fn walk(
+    fn walk<const FORWARD: bool>(
         &mut self,
         parts: &Parts,
         key: &mut Vec<u8>,
         number: usize,
-        direction: Direction,
         visit: &mut impl Visit,
     ) -> std::result::Result<Option<Here>, Malformed> {
+        let direction = if FORWARD { Direction::Forward } else { Direction::Backward };
         make_room(key, self.prefix_len);
         self.ahead.turn(direction);
         let (raw, layout, block) = (&*self.raw, self.layout, Some(&self.raw));
@@ -106,7 +109,7 @@ impl OpenBlock {
         };
         while number < layout.count() {
             let record = layout.record(raw, number)?;
-            if self.ahead.come_to(raw, layout.entries_end(), record.at) {
+            if self.ahead.come_to(direction, raw, layout.entries_end(), record.at) {
                 parts.expect_next(self.unit.ordinal, direction);
             }
             let (_, payload) = record.split();
@@ -292,7 +295,11 @@ impl Cursor for TableCursor {
     }
     fn walk(&mut self, direction: Direction, visit: &mut impl Visit) -> Result<()> {
         let (Some(here), Some(block)) = (self.here.take(), &mut self.block) else { return Ok(()) };
-        let walked = block.walk(&self.parts, &mut self.key, here.number, direction, visit);
+        let (parts, key, number) = (&*self.parts, &mut self.key, here.number);
+        let walked = match direction {
+            Direction::Forward => block.walk::<true>(parts, key, number, visit),
+            Direction::Backward => block.walk::<false>(parts, key, number, visit),
+        };
         self.here = walked.map_err(|error| self.parts.damaged(block.unit, error))?;
         if self.here.is_some() {
             return Ok(());

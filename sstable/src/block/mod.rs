@@ -4,10 +4,10 @@
 //! heads, which share a few cache lines, before it looks at one or two entries.
 
 mod builder;
-mod layout;
+pub(crate) mod layout;
 
 pub(crate) use builder::BlockBuilder;
-pub(crate) use layout::{Layout, Lookup, Record};
+pub(crate) use layout::{Layout, Lookup};
 
 /// The length of what every block ends with, in bytes.
 const TAIL_BYTES: usize = 16;
