@@ -54,6 +54,33 @@ impl ValuePointer {
         })
     }
 
+    /// Reads back the whole of `encoded` in one loop, if it is well formed and each number is below 2^56: the rule.
+    #[inline]
+    fn decode_usual(encoded: &[u8]) -> Option<Self> {
+        let mut numbers = [0u64; 4];
+        let mut bytes = encoded.iter();
+        for number in &mut numbers {
+            let mut shift = 0;
+            loop {
+                let byte = *bytes.next()?;
+                *number |= u64::from(byte & 0x7f) << shift;
+                if byte < 0x80 {
+                    if byte == 0 && shift > 0 {
+                        return None;
+                    }
+                    break;
+                }
+                shift += 7;
+                if shift == 56 {
+                    return None;
+                }
+            }
+        }
+        let [segment, offset, record_len, value_len] = numbers;
+        let (record_len, value_len) = (u32::try_from(record_len).ok()?, u32::try_from(value_len).ok()?);
+        bytes.as_slice().is_empty().then_some(Self { segment, offset, record_len, value_len })
+    }
+
     fn encoded_len(&self) -> usize {
         varint_len(self.segment)
             + varint_len(self.offset)
@@ -189,9 +216,13 @@ impl<'a> Entry<'a> {
     /// [`Malformed`] for anything that [`Entry::encode`] does not write.
     #[inline]
     pub fn decode(encoded: &'a [u8]) -> Result<Self, Malformed> {
-        match Self::plain_value(encoded) {
-            Some(value) => Ok(Self::inline(value)),
-            None => Self::decode_any(encoded),
+        match encoded {
+            [KIND_INLINE, value @ ..] => Ok(Self::inline(value)),
+            [KIND_SEPARATED, pointer @ ..] => match ValuePointer::decode_usual(pointer) {
+                Some(pointer) => Ok(Self::separated(pointer)),
+                None => Self::decode_any(encoded),
+            },
+            _ => Self::decode_any(encoded),
         }
     }
 
@@ -316,6 +347,32 @@ mod tests {
             entry.encode(&mut out);
             prop_assert_eq!(out.len(), entry.encoded_len());
             prop_assert_eq!(Entry::decode(&out), Ok(entry));
+        }
+
+        /// Goal: the short way takes a pointer as the long one does, and nothing else. Method: pointers of numbers of every length, with
+        /// bytes changed, added and cut off.
+        #[test]
+        fn pointers_are_the_same_both_ways(
+            numbers: (u64, u64, u32, u32), bits in (0u32..64, 0u32..64, 0u32..32, 0u32..32),
+            change in proptest::option::of((any::<proptest::sample::Index>(), any::<u8>())),
+            behind in proptest::collection::vec(any::<u8>(), 0..2), cut in 0usize..3,
+        ) {
+            let pointer = ValuePointer {
+                segment: numbers.0 >> bits.0,
+                offset: numbers.1 >> bits.1,
+                record_len: numbers.2 >> bits.2,
+                value_len: numbers.3 >> bits.3,
+            };
+            let mut encoded = Vec::new();
+            Entry::separated(pointer).encode(&mut encoded);
+            prop_assert_eq!(Entry::decode(&encoded), Ok(Entry::separated(pointer)));
+            if let Some((at, byte)) = change {
+                let at = at.index(encoded.len());
+                encoded[at] = byte;
+            }
+            encoded.extend_from_slice(&behind);
+            encoded.truncate(encoded.len() - cut.min(encoded.len()));
+            prop_assert_eq!(Entry::decode(&encoded), Entry::decode_any(&encoded));
         }
 
         #[test]
