@@ -4,7 +4,8 @@
 //! 1. Nothing is created, changed or removed before everything that must be readable has been read.
 //! 2. What `open` shows is durable: replayed commits are in synced tables, their values in synced segments, and one edit
 //!    retired the generations that they came from.
-//! 3. Files are swept only after that edit.
+//! 3. Files are swept only after that edit; the logs that it has let go are left to the background, which takes them as those
+//!    of a flush: to give back their space takes as long as to write the tables.
 //! 4. After a clean close there is nothing to make durable, and nothing is written: the first commit opens the first
 //!    generation, and with it replaces the manifest.
 
@@ -327,6 +328,7 @@ fn recover(core: Core, found: Found, report: &mut RecoveryReport, lock: Box<dyn 
 /// Everything of a recovery that writes. Returns what the manifest says then.
 fn make_durable(core: &Core, found: Found, report: &mut RecoveryReport, last: Version) -> Result<State> {
     let was_closed = found.state.closed().is_some();
+    let logs: Vec<NumberedFile> = found.logs.iter().map(LogSurvey::name).collect();
     if found.state.generations().len() > 0 {
         recover_generations(core, &found, report, last)?;
     } else if !found.is_durable {
@@ -338,7 +340,14 @@ fn make_durable(core: &Core, found: Found, report: &mut RecoveryReport, last: Ve
     if !was_closed {
         cut_segments(core, &state);
     }
-    report.files_swept = sweep(core, &state)?;
+    let mut kept: HashSet<NumberedFile> = living_files(&state).collect();
+    for log in logs {
+        if kept.insert(log) {
+            // Dropped at once, so the reaper gets it.
+            LivingFile::new(log.path(&core.directory), &core.reaper).retire();
+        }
+    }
+    report.files_swept = sweep(core, &kept)?;
     Ok(state)
 }
 
@@ -443,12 +452,11 @@ fn sealed(log: &LogSurvey, mark: u64) -> Result<SegmentMeta> {
     })
 }
 
-/// Removes numbered and temporary files that the manifest does not list.
-fn sweep(core: &Core, state: &State) -> Result<usize> {
-    let living: HashSet<NumberedFile> = living_files(state).collect();
+/// Removes temporary files, and numbered ones except `kept`.
+fn sweep(core: &Core, kept: &HashSet<NumberedFile>) -> Result<usize> {
     let mut swept = 0;
     for name in core.vfs.list(&core.directory)? {
-        let is_stray = NumberedFile::parse(&name).is_some_and(|file| !living.contains(&file));
+        let is_stray = NumberedFile::parse(&name).is_some_and(|file| !kept.contains(&file));
         if is_stray || is_temporary(&name) {
             core.vfs.remove(&core.directory.join(&name))?;
             swept += 1;
