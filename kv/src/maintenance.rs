@@ -7,12 +7,15 @@ use std::time::Duration;
 use engine::Step;
 use parking_lot::Mutex;
 
-use crate::background::Who;
+use crate::background::{Background, Who};
 use crate::store::Store;
 use crate::{Error, Result};
 
 /// An idle thread looks for work at least so often: what expires or is no longer read makes work without a call.
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
+/// What an earlier life has left to do has no hurry: whoever opens a database wants to use it first. A call for work ends this
+/// pause, the one after the first commit too.
+const OPENING_PAUSE: Duration = Duration::from_millis(50);
 /// The first pause after a failure, and the longest.
 const FAILURE_PAUSE_MIN: Duration = Duration::from_millis(50);
 const FAILURE_PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -68,6 +71,7 @@ const fn is_headway(step: Step) -> bool {
 fn work(store: &Store) {
     let background = store.background();
     let mut failure_pause = FAILURE_PAUSE_MIN;
+    background.park(Background::NO_CALLS, OPENING_PAUSE);
     while !background.is_stopping() {
         let calls = background.calls();
         match store.step(Who::Anybody) {
