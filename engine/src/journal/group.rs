@@ -60,8 +60,8 @@ impl Journal {
 
     /// Takes what has queued into the group, which holds the leader's own request or nothing.
     fn gather(&self, company: &mut Company, group: &mut Vec<Request>) {
-        let is_alone = !company.is_expected();
-        if is_alone && !group.is_empty() {
+        let leads_alone = |own: &Request| own.durability == Durability::Buffered || !company.is_expected();
+        if group.first().is_some_and(leads_alone) {
             return;
         }
         let mut queue = self.queue.lock();
