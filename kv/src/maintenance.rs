@@ -1,10 +1,10 @@
-//! The threads that do the engine's background work, and the only place that starts any.
+//! The threads that do the engine's background work or help it to open, and the only place that starts any.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use engine::Step;
+use engine::{Helpers, Step, Work};
 use parking_lot::Mutex;
 
 use crate::background::{Background, Who};
@@ -59,6 +59,37 @@ impl Maintenance {
                 tracing::error!("a maintenance thread panicked");
             }
         }
+    }
+}
+
+/// Helps with a recovery, from as many threads as will do background work, and no more than there are processors. They end before
+/// the database is open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpeningThreads(pub(crate) usize);
+
+impl Helpers for OpeningThreads {
+    fn count(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        self.0.min(processors).max(1)
+    }
+
+    fn run(&self, parts: Vec<Work<'_>>) {
+        let helpers = parts.len().saturating_sub(1);
+        let left = Mutex::new(parts);
+        let take = || left.lock().pop();
+        let help = || {
+            while let Some(part) = take() {
+                part();
+            }
+        };
+        std::thread::scope(|scope| {
+            for index in 0..helpers {
+                let builder = std::thread::Builder::new().name(format!("kv-opening-{index}"));
+                // Where the system has no thread left, the others do it all.
+                let _refused = builder.spawn_scoped(scope, help);
+            }
+            help();
+        });
     }
 }
 
