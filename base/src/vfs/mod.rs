@@ -138,6 +138,11 @@ pub trait File: Send + Sync + fmt::Debug {
         Err(Error::corruption(self.path(), offset, format!("the file ends before {wanted} bytes from here")))
     }
 
+    /// The whole content, if it lies in memory and does not change: whoever reads little at a time need not copy it.
+    fn in_memory(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// Writes all of `data`, extending the file when it reaches beyond its end.
     fn write_all_at(&self, offset: u64, data: &[u8]) -> Result<()>;
 
