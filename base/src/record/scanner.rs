@@ -138,6 +138,11 @@ impl Scanner {
         let step = RECORD_ALIGNMENT as u64;
         let mut offset = self.offset.next_multiple_of(step);
         while self.end.saturating_sub(offset) >= RECORD_HEADER_BYTES as u64 {
+            let zeros = self.zeros_at(offset)?;
+            if zeros > 0 {
+                offset += zeros;
+                continue;
+            }
             if let Some(header) = self.header_at(offset)? {
                 self.offset = self.end_of(offset, &header);
                 return Ok(Some(Located { offset, header }));
@@ -176,6 +181,16 @@ impl Scanner {
     fn is_zero_at(&mut self, offset: u64) -> Result<bool> {
         let len = self.end.saturating_sub(offset).min(RECORD_HEADER_BYTES as u64) as usize;
         Ok(self.peek(offset, len)?.iter().all(|&byte| byte == 0))
+    }
+
+    /// How many bytes from `offset` on are zeros, counted in steps of the alignment and no further than the window. No header begins
+    /// with such a step, and behind most logs there is nothing else.
+    fn zeros_at(&mut self, offset: u64) -> Result<u64> {
+        self.peek(offset, RECORD_HEADER_BYTES)?;
+        let ahead = self.window.get((offset - self.window_at) as usize..).unwrap_or_default();
+        let (steps, _) = ahead.as_chunks::<RECORD_ALIGNMENT>();
+        let zeros = steps.iter().take_while(|step| **step == [0; RECORD_ALIGNMENT]).count();
+        Ok((zeros * RECORD_ALIGNMENT) as u64)
     }
 
     /// `len` bytes at `offset`, which lie inside the file, through a window that reads ahead.
