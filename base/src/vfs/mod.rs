@@ -13,6 +13,7 @@ mod bytes_file;
 #[cfg(any(test, feature = "test-util"))]
 mod fault;
 mod mem;
+mod name;
 mod os;
 #[cfg(any(test, feature = "test-util"))]
 mod sim;
