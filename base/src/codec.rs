@@ -98,16 +98,28 @@ impl<'a> Decoder<'a> {
     /// Takes a LEB128 number. Overlong and overflowing forms are refused, so each number has one encoding.
     #[inline]
     pub fn varint(&mut self, what: &'static str) -> Result<u64, Malformed> {
-        // Most lengths are below 128.
-        if let Some(&byte) = self.data.get(self.at)
-            && byte < 0x80
-        {
-            self.at += 1;
-            return Ok(u64::from(byte));
+        // Most lengths are below 128, and most others below 16,384. The last byte of two is not 0, which would be a longer form than
+        // need be.
+        match self.data.get(self.at..).unwrap_or_default() {
+            [byte @ ..0x80, ..] => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            [low, high @ 1..0x80, ..] => {
+                self.at += 2;
+                Ok(u64::from(low & 0x7f) | u64::from(*high) << 7)
+            }
+            rest => match rest.first_chunk().and_then(|word| varint_of_word(u64::from_le_bytes(*word))) {
+                Some((value, len)) => {
+                    self.at += len;
+                    Ok(value)
+                }
+                None => self.long_varint(what),
+            },
         }
-        self.long_varint(what)
     }
 
+    /// Any form, byte by byte; says what is wrong with it.
     fn long_varint(&mut self, what: &'static str) -> Result<u64, Malformed> {
         let mut value = 0u64;
         for shift in (0..70).step_by(7) {
@@ -141,6 +153,25 @@ impl<'a> Decoder<'a> {
     pub fn finish(&self, what: &'static str) -> Result<(), Malformed> {
         if self.is_empty() { Ok(()) } else { Err(self.malformed(what)) }
     }
+}
+
+/// The LEB128 number that `word` begins with, and how many bytes it has; `None` when it is not there whole, or malformed.
+#[inline]
+fn varint_of_word(word: u64) -> Option<(u64, usize)> {
+    // The highest bit of a byte is set in all but the last one.
+    let ends = !word & 0x8080_8080_8080_8080;
+    if ends == 0 {
+        return None;
+    }
+    let len = ends.trailing_zeros() as usize / 8 + 1;
+    let groups = word & (u64::MAX >> (64 - 8 * len)) & 0x7f7f_7f7f_7f7f_7f7f;
+    if len > 1 && groups >> (8 * (len - 1)) == 0 {
+        return None;
+    }
+    // Groups of 7 bits close up to groups of 14, of 28, and to all.
+    let by_14 = (groups & 0x007f_007f_007f_007f) | (groups & 0x7f00_7f00_7f00_7f00) >> 1;
+    let by_28 = (by_14 & 0x0000_3fff_0000_3fff) | (by_14 & 0x3fff_0000_3fff_0000) >> 2;
+    Some(((by_28 & 0x0fff_ffff) | (by_28 & 0x0fff_ffff_0000_0000) >> 4, len))
 }
 
 /// Appends a LEB128 number.
@@ -178,6 +209,27 @@ mod tests {
             let mut decoder = Decoder::new(&out);
             prop_assert_eq!(decoder.varint("number"), Ok(value));
             prop_assert!(decoder.is_empty());
+        }
+
+        /// Goal: the short ways take exactly what the long one takes. Method: numbers of every length, overlong and cut ones, with
+        /// bytes behind them.
+        #[test]
+        fn short_and_long_ways_agree(
+            bits in 0u32..65, number: u64, zeros in 0usize..3, behind in proptest::collection::vec(any::<u8>(), 0..12), cut in 0usize..14,
+        ) {
+            let mut data = Vec::new();
+            put_varint(&mut data, number.checked_shr(bits).unwrap_or_default());
+            for _ in 0..zeros {
+                // Overlong: the last byte goes on, and adds nothing.
+                if let Some(last) = data.last_mut() { *last |= 0x80; }
+                data.push(0);
+            }
+            data.extend_from_slice(&behind);
+            data.truncate(data.len().saturating_sub(cut % 3));
+            let (mut short, mut long) = (Decoder::new(&data), Decoder::new(&data));
+            let (taken, expected) = (short.varint("number"), long.long_varint("number"));
+            prop_assert_eq!(&taken, &expected);
+            prop_assert!(taken.is_err() || short.position() == long.position());
         }
 
         #[test]

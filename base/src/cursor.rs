@@ -22,6 +22,52 @@ pub struct EntryRef<'a> {
     pub entry: Entry<'a>,
     /// The shared bytes that an inline value lies in; `None` where the run cannot share them.
     pub block: Option<&'a Bytes>,
+    /// True when the run has found that the user key comes, in the direction of the walk, behind that of the entry shown right
+    /// before by the same call. False says nothing.
+    pub is_further: bool,
+}
+
+/// What most entries are, an inline value without metadata.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainRef<'a> {
+    /// As [`EntryRef::key`].
+    pub key: InternalKey<'a>,
+    /// The value.
+    pub value: &'a [u8],
+    /// As [`EntryRef::block`].
+    pub block: Option<&'a Bytes>,
+    /// As [`EntryRef::is_further`].
+    pub is_further: bool,
+}
+
+impl<'a> PlainRef<'a> {
+    /// The same as any entry is shown.
+    #[inline(always)] // Where the result is looked at field by field, it is never made.
+    #[must_use]
+    pub fn as_entry_ref(&self) -> EntryRef<'a> {
+        let PlainRef { key, value, block, is_further } = *self;
+        EntryRef { key, entry: Entry::inline(value), block, is_further }
+    }
+}
+
+/// Whom a walk shows entries to; any function that takes an [`EntryRef`] is one.
+pub trait Visit {
+    /// Looks at an entry; `false` ends the walk there.
+    fn entry(&mut self, found: &EntryRef<'_>) -> bool;
+
+    /// The same for a plain entry. A run that knows its entries to be plain calls this, which a visitor may have inlined into the
+    /// loop of the run; the entry is not put together then.
+    #[inline]
+    fn plain(&mut self, found: &PlainRef<'_>) -> bool {
+        self.entry(&found.as_entry_ref())
+    }
+}
+
+impl<F: FnMut(&EntryRef<'_>) -> bool> Visit for F {
+    #[inline]
+    fn entry(&mut self, found: &EntryRef<'_>) -> bool {
+        self(found)
+    }
 }
 
 /// A position in a sorted run.
@@ -55,6 +101,9 @@ pub trait Cursor {
     /// Goes to the first key at or after `target`.
     fn seek(&mut self, target: InternalKey<'_>) -> Result<()>;
 
+    /// A hint that [`Cursor::seek`] or [`Cursor::seek_back`] with this target comes next, and something else before it: what it reads first may be asked for.
+    fn expect_seek(&self, _target: InternalKey<'_>) {}
+
     /// Goes to the last key at or before `target`.
     fn seek_back(&mut self, target: InternalKey<'_>) -> Result<()>;
 
@@ -72,9 +121,9 @@ pub trait Cursor {
     ///
     /// # Errors
     /// Those of a step; what was shown before is right.
-    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk(&mut self, direction: Direction, visit: &mut impl Visit) -> Result<()> {
         while let (Some(key), Some(entry)) = (self.key(), self.entry()) {
-            if !visit(&EntryRef { key, entry, block: None }) {
+            if !visit.entry(&EntryRef { key, entry, block: None, is_further: false }) {
                 break;
             }
             match direction {

@@ -21,6 +21,7 @@ pub mod header;
 pub mod integrity;
 mod key;
 pub mod log;
+pub mod prefetch;
 pub mod record;
 mod retention;
 pub mod seal;
@@ -30,7 +31,7 @@ pub mod vfs;
 
 pub use clock::UnixSeconds;
 pub use compress::Compression;
-pub use cursor::{Cursor, Direction, EntryRef};
+pub use cursor::{Cursor, Direction, EntryRef, PlainRef, Visit};
 pub use entry::{Entry, Payload, SharedEntry, SharedPayload, ValuePointer};
 pub use error::{Error, Result};
 pub use halt::Halt;

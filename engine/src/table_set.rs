@@ -69,6 +69,11 @@ impl TableHandle {
         }
     }
 
+    /// The table, if it is open.
+    pub(crate) fn opened(&self) -> Option<&Table> {
+        self.core.table.get()
+    }
+
     #[cold]
     fn open(&self) -> Result<&Table> {
         let core = &*self.core;

@@ -14,13 +14,54 @@ pub struct Item {
     source: Source,
 }
 
-/// Items of scans are many and small; the others are boxed, so that those are not moved about in their size.
+/// Items of scans are many and small; the others are boxed, so that those are not moved about in their size: two words.
 #[derive(Clone, Debug)]
 enum Source {
     Scanned(ScanItem),
-    Found(Box<(Bytes, Found)>),
+    Other(Box<Other>),
+}
+
+#[derive(Clone, Debug)]
+enum Other {
+    Found(Bytes, Found),
     /// A write of the transaction that reads.
-    Own(Box<OwnWrite>),
+    Own(OwnWrite),
+}
+
+impl Other {
+    fn key(&self) -> &[u8] {
+        match self {
+            Self::Found(key, _) => key,
+            Self::Own(own) => &own.key,
+        }
+    }
+
+    fn entry(&self) -> &SharedEntry {
+        match self {
+            Self::Found(_, found) => &found.entry,
+            Self::Own(own) => &own.entry,
+        }
+    }
+
+    fn value(&self) -> Result<Option<Bytes>> {
+        match self {
+            Self::Found(key, found) => Ok(found.value(key)?),
+            Self::Own(own) if own.is_key_only => Err(key_only()),
+            Self::Own(own) => Ok(match &own.entry.payload {
+                SharedPayload::Inline(value) => Some(value.clone()),
+                SharedPayload::Tombstone | SharedPayload::Separated(_) => None,
+            }),
+        }
+    }
+
+    fn value_ref(&self) -> Option<&[u8]> {
+        match &self.entry().payload {
+            _ if matches!(self, Self::Own(own) if own.is_key_only) => None,
+            SharedPayload::Inline(value) => Some(value),
+            SharedPayload::Tombstone => Some(&[]),
+            SharedPayload::Separated(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -34,7 +75,7 @@ struct OwnWrite {
 
 impl Item {
     pub(crate) fn found(key: &[u8], found: Found) -> Self {
-        Self { source: Source::Found(Box::new((Bytes::copy_from_slice(key), found))) }
+        Self { source: Source::Other(Box::new(Other::Found(Bytes::copy_from_slice(key), found))) }
     }
 
     #[inline]
@@ -44,12 +85,15 @@ impl Item {
 
     pub(crate) fn own(key: Bytes, pending: &Pending<'_>, version: Version) -> Self {
         let entry = SharedEntry::new(version, pending.as_entry(), Bytes::copy_from_slice);
-        Self { source: Source::Own(Box::new(OwnWrite { key, entry, is_key_only: false })) }
+        let own = OwnWrite { key, entry, is_key_only: false };
+        Self { source: Source::Other(Box::new(Other::Own(own))) }
     }
 
     /// The same, for a scan that was asked for keys only.
     pub(crate) fn without_value(mut self) -> Self {
-        if let Source::Own(own) = &mut self.source {
+        if let Source::Other(other) = &mut self.source
+            && let Other::Own(own) = &mut **other
+        {
             own.is_key_only = true;
         }
         self
@@ -61,8 +105,7 @@ impl Item {
     pub fn key(&self) -> &[u8] {
         match &self.source {
             Source::Scanned(item) => item.user_key(),
-            Source::Found(found) => &found.0,
-            Source::Own(own) => &own.key,
+            Source::Other(other) => other.key(),
         }
     }
 
@@ -74,13 +117,9 @@ impl Item {
     #[inline]
     pub fn value(&self) -> Result<Bytes> {
         let value = match &self.source {
-            Source::Scanned(item) if !item.is_key_only() => item.value()?,
-            Source::Found(found) => found.1.value(&found.0)?,
-            Source::Own(own) if !own.is_key_only => match &own.entry.payload {
-                SharedPayload::Inline(value) => Some(value.clone()),
-                SharedPayload::Tombstone | SharedPayload::Separated(_) => None,
-            },
-            Source::Scanned(_) | Source::Own(_) => return Err(key_only()),
+            Source::Scanned(item) if item.is_key_only() => return Err(key_only()),
+            Source::Scanned(item) => item.value()?,
+            Source::Other(other) => other.value()?,
         };
         Ok(value.unwrap_or_default())
     }
@@ -108,19 +147,12 @@ impl Item {
     #[inline]
     #[must_use]
     pub fn value_ref(&self) -> Option<&[u8]> {
-        let payload = match &self.source {
+        match &self.source {
             Source::Scanned(item) => {
-                let is_empty = !item.is_key_only() && item.is_tombstone();
-                return item.value_ref().or(is_empty.then_some(&[]));
+                let value = item.value_ref();
+                if value.is_none() && item.is_tombstone() && !item.is_key_only() { Some(&[]) } else { value }
             }
-            Source::Own(own) if own.is_key_only => return None,
-            Source::Found(found) => &found.1.entry.payload,
-            Source::Own(own) => &own.entry.payload,
-        };
-        match payload {
-            SharedPayload::Inline(value) => Some(value),
-            SharedPayload::Tombstone => Some(&[]),
-            SharedPayload::Separated(_) => None,
+            Source::Other(other) => other.value_ref(),
         }
     }
 
@@ -129,8 +161,7 @@ impl Item {
     pub fn value_len(&self) -> u64 {
         match &self.source {
             Source::Scanned(item) => item.value_len(),
-            Source::Found(found) => found.1.entry.as_entry().value_len(),
-            Source::Own(own) => own.entry.as_entry().value_len(),
+            Source::Other(other) => other.entry().as_entry().value_len(),
         }
     }
 
@@ -139,8 +170,7 @@ impl Item {
     pub fn version(&self) -> Version {
         match &self.source {
             Source::Scanned(item) => item.version(),
-            Source::Found(found) => found.1.entry.version,
-            Source::Own(own) => own.entry.version,
+            Source::Other(other) => other.entry().version,
         }
     }
 
@@ -149,8 +179,7 @@ impl Item {
     pub fn user_meta(&self) -> u8 {
         match &self.source {
             Source::Scanned(item) => item.user_meta(),
-            Source::Found(found) => found.1.entry.user_meta,
-            Source::Own(own) => own.entry.as_entry().user_meta,
+            Source::Other(other) => other.entry().user_meta,
         }
     }
 
@@ -159,8 +188,7 @@ impl Item {
     pub fn expires_at(&self) -> Option<UnixSeconds> {
         match &self.source {
             Source::Scanned(item) => item.expires_at(),
-            Source::Found(found) => found.1.entry.expires_at,
-            Source::Own(own) => own.entry.as_entry().expires_at,
+            Source::Other(other) => other.entry().expires_at,
         }
     }
 
@@ -169,8 +197,7 @@ impl Item {
     pub fn is_deleted(&self) -> bool {
         match &self.source {
             Source::Scanned(item) => item.is_tombstone(),
-            Source::Found(found) => found.1.entry.as_entry().is_tombstone(),
-            Source::Own(own) => own.entry.as_entry().is_tombstone(),
+            Source::Other(other) => other.entry().as_entry().is_tombstone(),
         }
     }
 
@@ -179,8 +206,7 @@ impl Item {
     pub fn hides_older(&self) -> bool {
         match &self.source {
             Source::Scanned(item) => item.hides_older(),
-            Source::Found(found) => found.1.entry.hides_older,
-            Source::Own(own) => own.entry.as_entry().hides_older,
+            Source::Other(other) => other.entry().hides_older,
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Range {
     keys_only: bool,
     /// How many more items are shown; none after the end or an error.
     left: u64,
+    /// What [`Range::read`] has found.
+    found: Option<Item>,
     /// What the iteration reads is kept while this lives.
     snapshot: Snapshot,
     handle: Arc<Handle>,
@@ -45,7 +47,7 @@ impl Range {
         shape: Shape,
     ) -> Self {
         let Shape { reversed, keys_only, limit } = shape;
-        Self { merged, visit, reversed, keys_only, left: limit, snapshot, handle }
+        Self { merged, visit, reversed, keys_only, left: limit, found: None, snapshot, handle }
     }
 
     /// The next item in a direction.
@@ -54,21 +56,36 @@ impl Range {
         if self.left == 0 {
             return None;
         }
-        // The rule, and the fast one: nothing is recorded, the database is open, and the item has been read.
-        if self.visit.is_none()
-            && self.handle.store().check_open().is_ok()
-            && let Some(item) = self.merged.take_read(direction)
-        {
-            self.left -= 1;
-            return Some(Ok(item));
-        }
-        self.read(direction)
+        let item = match self.take_read(direction) {
+            Some(item) => item,
+            // An item that a call returns lies in memory, and so would all that are made here; the processor would wait for each.
+            None => match self.read(direction) {
+                Ok(()) => self.found.take()?,
+                Err(error) => return Some(Err(error)),
+            },
+        };
+        self.left -= 1;
+        Some(Ok(item))
     }
 
-    fn read(&mut self, direction: Direction) -> Option<Result<Item>> {
-        let item = self.advance(direction).transpose();
-        self.left = if matches!(item, Some(Ok(_))) { self.left - 1 } else { 0 };
-        item
+    /// The rule, and the fast one: nothing is recorded, the database is open, and the item has been read.
+    #[inline]
+    fn take_read(&mut self, direction: Direction) -> Option<Item> {
+        if self.visit.is_some() || self.handle.store().check_open().is_err() {
+            return None;
+        }
+        self.merged.take_read(direction)
+    }
+
+    /// Finds the next item; there are no more when there is none.
+    #[inline(never)]
+    fn read(&mut self, direction: Direction) -> Result<()> {
+        let item = self.advance(direction);
+        if !matches!(item, Ok(Some(_))) {
+            self.left = 0;
+        }
+        self.found = item?;
+        Ok(())
     }
 
     fn advance(&mut self, direction: Direction) -> Result<Option<Item>> {

@@ -3,10 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Payload, Result, Version};
+use base::codec::Malformed;
+use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Payload, PlainRef, Result, Version, Visit};
 use bytes::Bytes;
 
+use crate::ahead::Ahead;
 use crate::block::Layout;
+use crate::block::layout::Record;
 use crate::index::LastPartition;
 use crate::source::Unit;
 use crate::table::Parts;
@@ -28,6 +31,7 @@ struct OpenBlock {
     raw: Bytes,
     layout: Layout,
     prefix_len: usize,
+    ahead: Ahead,
 }
 
 /// Where the cursor stands in the open block; checked, so that looking at it cannot fail.
@@ -45,20 +49,94 @@ enum End {
     Last,
 }
 
-/// A suffix of up to so many bytes is copied with what follows it in the block, and then cut: no call is made for it.
+/// A suffix of up to so many bytes is copied with what follows it in the block: no call is made for it.
 const SHORT_SUFFIX_BYTES: usize = 16;
 
-/// Puts the suffix at `suffix` of `raw` behind the first `prefix_len` bytes of `key`.
-#[inline]
-fn set_suffix(key: &mut Vec<u8>, prefix_len: usize, raw: &[u8], suffix: Range<usize>) {
+/// Room for a key behind the prefix of a block.
+fn make_room(key: &mut Vec<u8>, prefix_len: usize) {
+    if key.len() < prefix_len + SHORT_SUFFIX_BYTES {
+        key.resize(prefix_len + SHORT_SUFFIX_BYTES, 0);
+    }
+}
+
+/// Puts the suffix of `record` behind the prefix in `key`, where [`make_room`] has been called; all of the key.
+#[inline(always)] // A part of the loop over a block.
+fn place_suffix<'a>(key: &'a mut Vec<u8>, prefix_len: usize, record: &Record<'_>) -> &'a [u8] {
+    let room = key.get_mut(prefix_len..).and_then(<[u8]>::first_chunk_mut::<SHORT_SUFFIX_BYTES>);
+    match (record.bytes.first_chunk(), room) {
+        (Some(chunk), Some(room)) if record.suffix_len <= SHORT_SUFFIX_BYTES => *room = *chunk,
+        _ => place_long_suffix(key, prefix_len, record.split().0),
+    }
+    key.get(..prefix_len + record.suffix_len).unwrap_or_default()
+}
+
+fn place_long_suffix(key: &mut Vec<u8>, prefix_len: usize, suffix: &[u8]) {
     key.truncate(prefix_len);
-    let bytes = raw.get(suffix.start..).unwrap_or_default();
-    match bytes.first_chunk::<SHORT_SUFFIX_BYTES>() {
-        Some(chunk) if suffix.len() <= SHORT_SUFFIX_BYTES => {
-            key.extend_from_slice(chunk);
-            key.truncate(prefix_len + suffix.len());
+    key.extend_from_slice(suffix);
+    make_room(key, prefix_len);
+}
+
+impl OpenBlock {
+    /// Stands on `record`: no more than its key stays in `key`, where there is room.
+    #[inline]
+    fn stand(&self, key: &mut Vec<u8>, number: usize, record: &Record<'_>) -> Here {
+        let key_len = place_suffix(key, self.prefix_len, record).len();
+        key.truncate(key_len);
+        let slot = record.slot();
+        Here { number, version: slot.version, payload: slot.payload }
+    }
+
+    /// Shows the entries from `number` on; gives the one that was refused, `None` when there are no more in that direction.
+    ///
+    /// The direction is known when this is compiled: it would be asked for several times an entry.
+    #[inline]
+    fn walk<const FORWARD: bool>(
+        &mut self,
+        parts: &Parts,
+        key: &mut Vec<u8>,
+        number: usize,
+        visit: &mut impl Visit,
+    ) -> std::result::Result<Option<Here>, Malformed> {
+        let direction = if FORWARD { Direction::Forward } else { Direction::Backward };
+        make_room(key, self.prefix_len);
+        self.ahead.turn(direction);
+        let (raw, layout, block) = (&*self.raw, self.layout, Some(&self.raw));
+        let mut number = number;
+        // Nothing comes behind the first one.
+        let mut last_word = match direction {
+            Direction::Forward => u64::MAX,
+            Direction::Backward => 0,
+        };
+        while number < layout.count() {
+            let record = layout.record(raw, number)?;
+            if self.ahead.come_to(direction, raw, layout.entries_end(), record.at) {
+                parts.expect_next(self.unit.ordinal, direction);
+            }
+            let (_, payload) = record.split();
+            let word = record.suffix_word();
+            let is_further = match direction {
+                Direction::Forward => last_word < word,
+                Direction::Backward => last_word > word,
+            };
+            last_word = word;
+            let found = InternalKey::new(place_suffix(key, self.prefix_len, &record), record.version);
+            let goes_on = match Entry::plain_value(payload) {
+                Some(value) => visit.plain(&PlainRef { key: found, value, block, is_further }),
+                None => {
+                    let entry = Entry::decode(payload)?;
+                    visit.entry(&EntryRef { key: found, entry, block, is_further })
+                }
+            };
+            if !goes_on {
+                return Ok(Some(self.stand(key, number, &record)));
+            }
+            number = match direction {
+                Direction::Forward => number + 1,
+                // What is before the first is above every number.
+                Direction::Backward => number.wrapping_sub(1),
+            };
         }
-        _ => key.extend_from_slice(raw.get(suffix).unwrap_or_default()),
+        Ok(None)
     }
 }
 
@@ -73,13 +151,15 @@ impl TableCursor {
             return Ok(());
         }
         self.block = None;
+        self.parts.source.expect(unit.handle);
         let raw = self.parts.source.load(unit)?.into_bytes();
         let layout = Layout::parse(&raw).map_err(|error| self.parts.damaged(unit, error))?;
         let prefix = layout.prefix(&raw);
         self.key.clear();
         self.key.extend_from_slice(prefix);
         let prefix_len = prefix.len();
-        self.block = Some(OpenBlock { unit, raw, layout, prefix_len });
+        let ahead = Ahead::nothing(Direction::Forward);
+        self.block = Some(OpenBlock { unit, raw, layout, prefix_len, ahead });
         Ok(())
     }
 
@@ -88,11 +168,10 @@ impl TableCursor {
     fn stand(&mut self, number: usize) -> Result<()> {
         let Some(block) = &self.block else { return Ok(()) };
         let damaged = |error| self.parts.damaged(block.unit, error);
-        let slot = block.layout.slot(&block.raw, number).map_err(damaged)?;
-        let payload = block.raw.get(slot.payload.clone()).unwrap_or_default();
-        Entry::decode(payload).map_err(damaged)?;
-        set_suffix(&mut self.key, block.prefix_len, &block.raw, slot.suffix);
-        self.here = Some(Here { number, version: slot.version, payload: slot.payload });
+        let record = block.layout.record(&block.raw, number).map_err(damaged)?;
+        Entry::decode(record.split().1).map_err(damaged)?;
+        make_room(&mut self.key, block.prefix_len);
+        self.here = Some(block.stand(&mut self.key, number, &record));
         Ok(())
     }
 
@@ -164,6 +243,10 @@ impl Cursor for TableCursor {
         }
     }
 
+    fn expect_seek(&self, target: InternalKey<'_>) {
+        self.parts.expect_seek(target);
+    }
+
     fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
         self.here = None;
         match self.locate(target)? {
@@ -210,32 +293,16 @@ impl Cursor for TableCursor {
             None => Ok(()),
         }
     }
-    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
-        let (Some(here), Some(block)) = (self.here.take(), &self.block) else { return Ok(()) };
-        let damaged = |error| self.parts.damaged(block.unit, error);
-        let mut number = here.number;
-        while number < block.layout.count() {
-            let slot = block.layout.slot(&block.raw, number).map_err(damaged)?;
-            let payload = block.raw.get(slot.payload.clone()).unwrap_or_default();
-            set_suffix(&mut self.key, block.prefix_len, &block.raw, slot.suffix);
-            let key = InternalKey::new(&self.key, slot.version);
-            // Each case makes its entry in place: a decoded result that is taken apart and moved costs more than all else here.
-            let goes_on = match Entry::plain_value(payload) {
-                Some(value) => visit(&EntryRef { key, entry: Entry::inline(value), block: Some(&block.raw) }),
-                None => {
-                    let entry = Entry::decode(payload).map_err(damaged)?;
-                    visit(&EntryRef { key, entry, block: Some(&block.raw) })
-                }
-            };
-            if !goes_on {
-                self.here = Some(Here { number, version: slot.version, payload: slot.payload });
-                return Ok(());
-            }
-            number = match direction {
-                Direction::Forward => number + 1,
-                // What is before the first is above every number.
-                Direction::Backward => number.wrapping_sub(1),
-            };
+    fn walk(&mut self, direction: Direction, visit: &mut impl Visit) -> Result<()> {
+        let (Some(here), Some(block)) = (self.here.take(), &mut self.block) else { return Ok(()) };
+        let (parts, key, number) = (&*self.parts, &mut self.key, here.number);
+        let walked = match direction {
+            Direction::Forward => block.walk::<true>(parts, key, number, visit),
+            Direction::Backward => block.walk::<false>(parts, key, number, visit),
+        };
+        self.here = walked.map_err(|error| self.parts.damaged(block.unit, error))?;
+        if self.here.is_some() {
+            return Ok(());
         }
         let ordinal = block.unit.ordinal;
         match (direction, ordinal.checked_sub(1)) {

@@ -236,6 +236,24 @@ impl Index {
         self.top.memory_bytes() + self.whole.get().map_or(0, Fences::memory_bytes)
     }
 
+    /// Where data block `ordinal` is, if that can be told without reading.
+    #[inline]
+    pub(crate) fn resident_handle(&self, ordinal: usize) -> Option<Handle> {
+        match self.depth {
+            Depth::Whole => self.fences.handle(ordinal),
+            Depth::Top(_) => None,
+        }
+    }
+
+    /// Where [`Index::find`] leads, if that can be told without reading.
+    #[inline]
+    pub(crate) fn resident_find(&self, target: InternalKey<'_>) -> Option<Handle> {
+        match self.depth {
+            Depth::Whole => self.fences.handle(self.fences.find(target)),
+            Depth::Top(_) => None,
+        }
+    }
+
     /// The block in which `target` is, if it is anywhere; the first entry at or after it may be the first of the
     /// next block. `None` only in an empty table.
     #[inline]

@@ -34,6 +34,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod block;
 mod builder;
 mod cache;

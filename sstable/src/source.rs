@@ -9,9 +9,10 @@ use base::codec::Malformed;
 use base::header::FileHeader;
 use base::seal::Seal;
 use base::vfs::File;
-use base::{Error, Result};
+use base::{Direction, Error, Result};
 use bytes::Bytes;
 
+use crate::ahead::{ask_for_end, ask_for_next};
 use crate::cache::{BlockCache, BlockKey, next_table_id};
 use crate::format::Handle;
 use crate::{ReadOptions, TableAccess};
@@ -152,6 +153,29 @@ impl Source {
             start..start.saturating_add(handle.sealed_bytes as usize)
         });
         range.ok_or_else(|| self.outside(handle))
+    }
+
+    /// Asks the memory for the end of a unit that is about to be loaded.
+    #[inline]
+    pub(crate) fn expect(&self, handle: Handle) {
+        if let Some(sealed) = self.sealed_in_map(handle) {
+            ask_for_end(sealed);
+        }
+    }
+
+    /// Asks the memory for what is needed first of a unit that is loaded next in `direction`.
+    #[inline]
+    pub(crate) fn expect_next(&self, handle: Handle, direction: Direction) {
+        if let Some(sealed) = self.sealed_in_map(handle) {
+            ask_for_next(sealed, direction);
+        }
+    }
+
+    #[inline]
+    fn sealed_in_map(&self, handle: Handle) -> Option<&[u8]> {
+        let map = self.map.as_ref()?;
+        let start = usize::try_from(handle.offset).ok()?;
+        map.get(start..start.checked_add(handle.sealed_bytes as usize)?)
     }
 
     /// The raw bytes of a unit, verified now or, in a map, before.

@@ -8,7 +8,7 @@ use base::codec::Malformed;
 use base::header::{FileHeader, FileKind};
 use base::seal::TRAILER_BYTES;
 use base::vfs::{Access, BytesFile, File, OsVfs, Vfs};
-use base::{Entry, Error, InternalKey, KeyBounds, Result, SharedEntry, SharedPayload, Version};
+use base::{Direction, Entry, Error, InternalKey, KeyBounds, Result, SharedEntry, SharedPayload, Version};
 use bytes::Bytes;
 
 use crate::block::{Layout, Lookup};
@@ -153,6 +153,12 @@ impl Table {
         TableCursor::new(Arc::clone(&self.parts))
     }
 
+    /// A hint that a cursor of this table will seek `target`, and that something else is done before: what the cursor reads first
+    /// is asked of the memory.
+    pub fn expect_seek(&self, target: InternalKey<'_>) {
+        self.parts.expect_seek(target);
+    }
+
     /// Every version of every key, from either end.
     #[must_use]
     pub fn iter(&self) -> Range {
@@ -228,6 +234,25 @@ impl Parts {
                     None => Ok(None),
                 }
             }
+        }
+    }
+
+    /// Asks the memory for the block that is entered next from block `ordinal`.
+    #[inline(never)]
+    pub(crate) fn expect_next(&self, ordinal: usize, direction: Direction) {
+        let next = match direction {
+            Direction::Forward => ordinal.checked_add(1),
+            Direction::Backward => ordinal.checked_sub(1),
+        };
+        if let Some(handle) = next.and_then(|next| self.index.resident_handle(next)) {
+            self.source.expect_next(handle, direction);
+        }
+    }
+
+    /// Asks the memory for the block that a seek of `target` opens first.
+    pub(crate) fn expect_seek(&self, target: InternalKey<'_>) {
+        if let Some(handle) = self.index.resident_find(target) {
+            self.source.expect(handle);
         }
     }
 

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use base::header::FileIdentity;
 use base::vfs::{MemVfs, Vfs};
-use base::{Compression, Cursor, Direction, Entry, InternalKey, Payload, UnixSeconds, ValuePointer, Version};
+use base::{
+    Compression, Cursor, Direction, Entry, EntryRef, InternalKey, Payload, UnixSeconds, ValuePointer, Version,
+};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use sstable::{BlockCache, BuildOptions, Builder, ReadOptions, Table, TableAccess, key_hash};
@@ -267,7 +269,12 @@ proptest! {
             let direction = if forward { Direction::Forward } else { Direction::Backward };
             while left > 0 && cursor.key().is_some() {
                 let before = left;
-                cursor.walk(direction, &mut |found| {
+                let mut last: Option<Vec<u8>> = None;
+                cursor.walk(direction, &mut |found: &EntryRef<'_>| {
+                    let here = found.key.user_key;
+                    let is_behind = |last: &Vec<u8>| if forward { here > last.as_slice() } else { here < last.as_slice() };
+                    assert!(!found.is_further || last.as_ref().is_some_and(is_behind), "a wrong order is told");
+                    last = Some(here.to_vec());
                     if left == 0 {
                         return false;
                     }

@@ -5,7 +5,10 @@
 
 use std::cmp::Ordering;
 
-use base::{Cursor, Direction, EntryRef, Error, InternalKey, InternalKeyBuf, Payload, Result, order_of_keys};
+use base::{
+    Cursor, Direction, EntryRef, Error, InternalKey, InternalKeyBuf, Payload, PlainRef, Result, Visit,
+    order_of_keys,
+};
 
 use super::page::Page;
 use super::scan::{ScanHost, ScanOptions};
@@ -80,6 +83,34 @@ pub(super) struct Filling<'a> {
     stopped: Option<Stop>,
 }
 
+/// Takes entries going forward.
+struct Forward<'f, 'a>(&'f mut Filling<'a>);
+
+impl Visit for Forward<'_, '_> {
+    fn entry(&mut self, found: &EntryRef<'_>) -> bool {
+        self.0.take_forward(found)
+    }
+
+    #[inline(always)] // Into the loop over a block: what is constant in a plain entry is not looked at.
+    fn plain(&mut self, found: &PlainRef<'_>) -> bool {
+        self.0.take_forward(&found.as_entry_ref())
+    }
+}
+
+/// Takes entries going backward.
+struct Backward<'f, 'a>(&'f mut Filling<'a>);
+
+impl Visit for Backward<'_, '_> {
+    fn entry(&mut self, found: &EntryRef<'_>) -> bool {
+        self.0.take_backward(found)
+    }
+
+    #[inline(always)] // As for `Forward`.
+    fn plain(&mut self, found: &PlainRef<'_>) -> bool {
+        self.0.take_backward(&found.as_entry_ref())
+    }
+}
+
 impl<'a> Filling<'a> {
     /// To fill the empty `page` with `wanted` items behind what was met.
     pub(super) fn new(
@@ -107,8 +138,8 @@ impl<'a> Filling<'a> {
             let Some(key) = merge.key() else { return Ok(false) };
             match self.stopped.take() {
                 None => match direction {
-                    Direction::Forward => merge.walk(direction, &mut |found| self.take_forward(found))?,
-                    Direction::Backward => merge.walk(direction, &mut |found| self.take_backward(found))?,
+                    Direction::Forward => merge.walk(direction, &mut Forward(self))?,
+                    Direction::Backward => merge.walk(direction, &mut Backward(self))?,
                 },
                 Some(Stop::Full) => return Ok(true),
                 Some(Stop::Outside) => return Ok(false),
@@ -136,7 +167,6 @@ impl<'a> Filling<'a> {
     }
 
     /// How what was met last stands to `key`: `Less` when it comes before it, `Equal` when it hides it.
-    #[inline]
     fn order(&self, key: InternalKey<'_>) -> Option<Ordering> {
         let met = self.met.key(self.page)?;
         Some(match self.reader.options.all_versions {
@@ -146,7 +176,7 @@ impl<'a> Filling<'a> {
     }
 
     /// Takes the next entry going forward: the first version of a key that is not above the snapshot's is the one to show.
-    #[inline]
+    #[inline(always)] // See `Forward`.
     fn take_forward(&mut self, found: &EntryRef<'_>) -> bool {
         let (key, options) = (found.key, self.reader.options);
         if self.page.is_full(self.wanted) {
@@ -155,7 +185,8 @@ impl<'a> Filling<'a> {
         if !options.bounds.admits_end(key.user_key) {
             return self.stop(Stop::Outside);
         }
-        let order = self.order(key).unwrap_or(Ordering::Less);
+        // What was met last is not behind what was shown last.
+        let order = if found.is_further { Ordering::Less } else { self.order(key).unwrap_or(Ordering::Less) };
         if order == Ordering::Greater {
             return self.stop(Stop::OutOfOrder);
         }
@@ -173,10 +204,10 @@ impl<'a> Filling<'a> {
 
     /// Takes the next entry going backward, where the versions of a key come oldest first: the last one that is not above the
     /// snapshot's is the one to show.
-    #[inline]
+    #[inline(always)] // See `Backward`.
     fn take_backward(&mut self, found: &EntryRef<'_>) -> bool {
         let (key, options) = (found.key, self.reader.options);
-        let order = self.order(key);
+        let order = if found.is_further { Some(Ordering::Greater) } else { self.order(key) };
         let is_same = !options.all_versions && order == Some(Ordering::Equal);
         if !is_same {
             // The last item is settled, and the page may end.
@@ -220,13 +251,13 @@ impl<'a> Filling<'a> {
     }
 
     /// True when a version that the snapshot sees is one of those that were asked for.
-    #[inline]
+    #[inline(always)] // See `Forward`.
     fn is_shown(&self, found: &EntryRef<'_>) -> bool {
         let options = self.reader.options;
         found.key.version > options.since && (options.all_versions || found.entry.is_live(options.now))
     }
 
-    #[inline]
+    #[inline(always)] // See `Forward`.
     fn push(&mut self, found: &EntryRef<'_>) -> bool {
         if let Payload::Separated(pointer) = &found.entry.payload
             && !self.reader.options.keys_only
@@ -272,7 +303,7 @@ impl<'a> Filling<'a> {
         if let (Some(key), Some(entry)) = (merge.key(), merge.entry())
             && key.user_key == met.user_key
         {
-            let found = &EntryRef { key, entry, block: None };
+            let found = &EntryRef { key, entry, block: None, is_further: false };
             if self.is_shown(found) && !self.push(found) {
                 return Ok(());
             }

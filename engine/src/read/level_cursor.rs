@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Result};
+use base::{Cursor, Direction, Entry, InternalKey, Result, Visit};
 use bytes::Bytes;
 use sstable::TableCursor;
 
@@ -120,6 +120,14 @@ impl Cursor for LevelCursor {
         self.settle_backward()
     }
 
+    fn expect_seek(&self, target: InternalKey<'_>) {
+        // A table that is not open yet has more to read than what could be asked for.
+        let index = TableSet::first_at_or_after(self.tables(), target);
+        if let Some(table) = self.tables().get(index).and_then(|table| table.opened()) {
+            table.expect_seek(target);
+        }
+    }
+
     fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
         let index = TableSet::first_at_or_after(self.tables(), target);
         self.position(index, |cursor| cursor.seek(target))?;
@@ -148,7 +156,7 @@ impl Cursor for LevelCursor {
         cursor.prev()?;
         if cursor.key().is_some() { Ok(()) } else { self.settle_backward() }
     }
-    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk(&mut self, direction: Direction, visit: &mut impl Visit) -> Result<()> {
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         cursor.walk(direction, visit)?;
         match direction {

@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 
 use base::seeded::{self, Bug};
-use base::{Cursor, Direction, Entry, EntryRef, InternalKey, InternalKeyBuf, Result};
+use base::{Cursor, Direction, Entry, EntryRef, InternalKey, InternalKeyBuf, PlainRef, Result, Visit};
 use bytes::Bytes;
 
 /// A merge of sorted runs. Earlier sources are newer: they win ties, and a key that stands in two of them with the same
@@ -22,6 +22,34 @@ pub(crate) struct MergeCursor<C> {
     runner_up: Option<usize>,
     /// The head of the runner-up, while the present source is walked.
     fence: InternalKeyBuf,
+}
+
+/// Shows a visitor what comes before the head of the runner-up.
+struct BeforeRival<'a, V> {
+    fence: InternalKey<'a>,
+    direction: Direction,
+    visit: &'a mut V,
+}
+
+impl<V> BeforeRival<'_, V> {
+    #[inline(always)] // A part of the loop of the source that is walked.
+    fn precedes(&self, key: InternalKey<'_>) -> bool {
+        match self.direction {
+            Direction::Forward => key < self.fence,
+            Direction::Backward => key > self.fence,
+        }
+    }
+}
+
+impl<V: Visit> Visit for BeforeRival<'_, V> {
+    fn entry(&mut self, found: &EntryRef<'_>) -> bool {
+        self.precedes(found.key) && self.visit.entry(found)
+    }
+
+    #[inline(always)] // As `precedes`.
+    fn plain(&mut self, found: &PlainRef<'_>) -> bool {
+        self.precedes(found.key) && self.visit.plain(found)
+    }
 }
 
 impl<C: Cursor> MergeCursor<C> {
@@ -88,6 +116,13 @@ impl<C: Cursor> MergeCursor<C> {
         Ok(())
     }
 
+    /// Before all sources seek, one after the other: what each of them waits for first is asked for together.
+    fn expect_seeks(&self, target: InternalKey<'_>) {
+        if let [_, _, ..] = self.sources.as_slice() {
+            self.sources.iter().for_each(|source| source.expect_seek(target));
+        }
+    }
+
     fn step(&mut self, direction: Direction) -> Result<()> {
         if self.direction != direction {
             return self.turn(direction);
@@ -145,21 +180,14 @@ impl<C: Cursor> MergeCursor<C> {
     }
 
     /// Walks the present source up to the head of the runner-up.
-    fn walk_present(&mut self, present: usize, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk_present(&mut self, present: usize, visit: &mut impl Visit) -> Result<()> {
         let direction = self.direction;
         let rival = self.runner_up.and_then(|other| self.sources.get(other)?.key());
         let has_rival = rival.map(|head| self.fence.assign(head)).is_some();
         let Some(source) = self.sources.get_mut(present) else { return Ok(()) };
         let walked = if has_rival {
             let fence = self.fence.as_ref();
-            let mut before_rival = |found: &EntryRef<'_>| {
-                let precedes = match direction {
-                    Direction::Forward => found.key < fence,
-                    Direction::Backward => found.key > fence,
-                };
-                precedes && visit(found)
-            };
-            source.walk(direction, &mut before_rival)
+            source.walk(direction, &mut BeforeRival { fence, direction, visit })
         } else {
             source.walk(direction, visit)
         };
@@ -217,10 +245,12 @@ impl<C: Cursor> Cursor for MergeCursor<C> {
     }
 
     fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
+        self.expect_seeks(target);
         self.each(Direction::Forward, |source| source.seek(target))
     }
 
     fn seek_back(&mut self, target: InternalKey<'_>) -> Result<()> {
+        self.expect_seeks(target);
         self.each(Direction::Backward, |source| source.seek_back(target))
     }
 
@@ -233,12 +263,13 @@ impl<C: Cursor> Cursor for MergeCursor<C> {
     fn prev(&mut self) -> Result<()> {
         self.step(Direction::Backward)
     }
-    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk(&mut self, direction: Direction, visit: &mut impl Visit) -> Result<()> {
         let Some(present) = self.current else { return Ok(()) };
         if self.direction == direction && !self.has_tie(present) {
             return self.walk_present(present, visit);
         }
         let (Some(key), Some(entry)) = (self.key(), self.entry()) else { return Ok(()) };
-        if visit(&EntryRef { key, entry, block: None }) { self.step(direction) } else { Ok(()) }
+        let found = EntryRef { key, entry, block: None, is_further: false };
+        if visit.entry(&found) { self.step(direction) } else { Ok(()) }
     }
 }

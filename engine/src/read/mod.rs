@@ -12,6 +12,8 @@ mod scan;
 #[cfg(test)]
 mod scan_tests;
 mod source;
+#[cfg(test)]
+mod test_tables;
 
 pub use get::{CurrentView, Found};
 pub(crate) use level_cursor::LevelCursor;

@@ -109,9 +109,9 @@ impl Page {
     }
 
     /// Adds `found`, with its value unless only keys are wanted.
-    #[inline]
+    #[inline(always)] // A part of the loop over a block, with what is known there of the entry.
     pub(super) fn push(&mut self, found: &EntryRef<'_>) {
-        let EntryRef { key, entry, block } = found;
+        let EntryRef { key, entry, block, is_further: _ } = found;
         if let (Payload::Inline(value), Some(block), false) = (&entry.payload, block, self.keys_only) {
             // The rule, by itself: the slot is made where it will lie.
             let place = self.share(value, block);

@@ -1,5 +1,6 @@
 //! Goal: pages are not to be seen: whatever their size, a scan shows what a plain list of the visible versions holds, from both
-//! ends, across views. Method: random versions, spread anew over memtables for every view that a scan asks for, read by
+//! ends, across views. Method: random versions, spread anew over memtables, tables of L0 and a level of
+//! two tables for every view that a scan asks for, read by
 //! pages of one item, of two, and of many, in a random mixture of both directions.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,6 +18,7 @@ use proptest::prelude::*;
 use super::end::ReadAhead;
 use super::page::ScanItem;
 use super::scan::{Scan, ScanHost, ScanOptions};
+use super::test_tables::Tables;
 use crate::table_set::TableSet;
 use crate::view::{SegmentHandle, View};
 
@@ -32,22 +34,23 @@ enum Kind {
 }
 
 impl Kind {
-    fn with<T>(&self, use_entry: impl FnOnce(&Entry<'_>) -> T) -> T {
+    fn entry(&self) -> Entry<'_> {
         match self {
-            Self::Deleted => use_entry(&Entry::tombstone()),
-            Self::Value(value) => use_entry(&Entry::inline(value)),
+            Self::Deleted => Entry::tombstone(),
+            Self::Value(value) => Entry::inline(value),
             Self::Expiring(at) => {
-                use_entry(&Entry { expires_at: Some(UnixSeconds(*at)), ..Entry::inline(b"short-lived") })
+                Entry { expires_at: Some(UnixSeconds(*at)), ..Entry::inline(b"short-lived") }
             }
         }
     }
 }
 
 type Versions = BTreeMap<(Vec<u8>, u64), Kind>;
+type VersionRef<'a> = (&'a (Vec<u8>, u64), &'a Kind);
 /// Key, version and value as they are shown.
 type Shown = (Vec<u8>, u64, Option<Vec<u8>>);
 
-/// Gives every version of every key, cut into memtables in another way each time.
+/// Gives every version of every key, cut into memtables and tables in another way each time.
 struct Host {
     versions: Versions,
     pool: Arc<ArenaPool>,
@@ -55,26 +58,53 @@ struct Host {
 }
 
 impl Host {
-    fn new(versions: Versions) -> Self {
-        Self { versions, pool: ArenaPool::new(1 << 20), views: AtomicU64::new(0) }
+    fn new(versions: Versions, first_view: u64) -> Self {
+        Self { versions, pool: ArenaPool::new(1 << 20), views: AtomicU64::new(first_view) }
     }
+
+    fn memtable<'a>(&self, part: impl Iterator<Item = VersionRef<'a>>) -> Arc<Memtable> {
+        let memtable = Arc::new(Memtable::new(&self.pool));
+        for ((key, version), kind) in part {
+            let key = InternalKey::new(key, Version(*version));
+            memtable.writer().insert(key, &kind.entry()).unwrap();
+        }
+        memtable
+    }
+
+    /// A level of two tables, divided at the middle one of all keys.
+    fn add_level<'a>(&self, tables: &mut Tables, part: impl Iterator<Item = VersionRef<'a>>) {
+        let middle = self.versions.keys().nth(self.versions.len() / 2).map(|(key, _)| key);
+        let (left, right): (Vec<_>, Vec<_>) = part.partition(|((key, _), _)| Some(key) < middle);
+        add_table(tables, 1, left.into_iter());
+        add_table(tables, 1, right.into_iter());
+    }
+}
+
+fn add_table<'a>(tables: &mut Tables, level: u8, part: impl Iterator<Item = VersionRef<'a>>) {
+    let mut sorted: Vec<_> = part.collect();
+    sorted.sort_by(|((a, newer), _), ((b, older), _)| a.cmp(b).then(older.cmp(newer)));
+    let entry =
+        |((key, version), kind): VersionRef<'a>| (InternalKey::new(key, Version(*version)), kind.entry());
+    tables.add(level, &sorted.into_iter().map(entry).collect::<Vec<_>>());
 }
 
 impl ScanHost for Host {
     fn view(&self) -> Arc<View> {
         // Newer versions stand above older ones, wherever the cuts are.
         let number = self.views.fetch_add(1, Ordering::Relaxed);
-        let mut memtables: Vec<_> =
-            (0..1 + number % 4).map(|_| Arc::new(Memtable::new(&self.pool))).collect();
-        let generation = |version: u64| (version / (1 + number % 5)).min(number % 4) as usize;
-        for ((key, version), kind) in &self.versions {
-            let memtable = &memtables[generation(*version)];
-            kind.with(|entry| {
-                memtable.writer().insert(InternalKey::new(key, Version(*version)), entry).unwrap();
-            });
+        let generation = |version: u64| (version / (1 + number % 5)).min(number % 4);
+        // So many generations are flushed: the first one to a level, the others to L0.
+        let flushed = number / 2 % 5;
+        let (mut memtables, mut tables) = (Vec::new(), Tables::new());
+        for at in 0..1 + number % 4 {
+            let part = self.versions.iter().filter(|((_, version), _)| generation(*version) == at);
+            match at {
+                0 if at < flushed => self.add_level(&mut tables, part),
+                _ if at < flushed => add_table(&mut tables, 0, part),
+                _ => memtables.insert(0, self.memtable(part)),
+            }
         }
-        memtables.reverse();
-        let tables = Arc::new(TableSet::new(std::iter::empty()));
+        let tables = Arc::new(TableSet::new(tables.into_handles()));
         Arc::new(View { memtables, tables, segments: Arc::default() })
     }
 
@@ -108,12 +138,12 @@ fn expected(versions: &Versions, options: &ScanOptions) -> VecDeque<Shown> {
             continue;
         }
         last = Some(key);
-        let is_wanted = kind.with(|entry| options.all_versions || entry.is_live(options.now));
+        let is_wanted = options.all_versions || kind.entry().is_live(options.now);
         if *version > options.since.0 && is_wanted {
-            let value = kind.with(|entry| match entry.payload {
+            let value = match kind.entry().payload {
                 Payload::Inline(value) => Some(value.to_vec()),
                 Payload::Tombstone | Payload::Separated(_) => None,
-            });
+            };
             shown.push_back((key.clone(), *version, value));
         }
     }
@@ -148,7 +178,7 @@ proptest! {
         (version, since, limit) in (0u64..32, prop_oneof![Just(0u64), 0u64..20], prop_oneof![Just(u64::MAX), 0u64..9]),
         (all_versions, keys_only) in any::<(bool, bool)>(),
         forward in proptest::collection::vec(any::<bool>(), 200),
-        mixture in 0u8..3,
+        (mixture, first_view) in (0u8..3, 0u64..60),
     ) {
         let options = ScanOptions {
             bounds: KeyBounds { start, end },
@@ -160,7 +190,7 @@ proptest! {
         };
         for (first, most) in [(1, 1), (2, 2), (1, 7), (256, 256)] {
             let mut left = expected(&versions, &options);
-            let host: Arc<dyn ScanHost> = Arc::new(Host::new(versions.clone()));
+            let host: Arc<dyn ScanHost> = Arc::new(Host::new(versions.clone(), first_view));
             let mut scan = Scan::with_read_ahead(host, options.clone(), ReadAhead { first, most });
             for (at, forward) in forward.iter().enumerate() {
                 let forward = match mixture { 0 => true, 1 => false, _ => *forward };

@@ -1,6 +1,6 @@
 //! One sorted run of a merge.
 
-use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Result};
+use base::{Cursor, Direction, Entry, InternalKey, Result, Visit};
 use bytes::Bytes;
 use memtable::MemtableCursor;
 use sstable::TableCursor;
@@ -49,6 +49,10 @@ impl Cursor for Source {
         each!(self, cursor => cursor.last())
     }
 
+    fn expect_seek(&self, target: InternalKey<'_>) {
+        each!(self, cursor => cursor.expect_seek(target));
+    }
+
     fn seek(&mut self, target: InternalKey<'_>) -> Result<()> {
         each!(self, cursor => cursor.seek(target))
     }
@@ -66,7 +70,7 @@ impl Cursor for Source {
     fn prev(&mut self) -> Result<()> {
         each!(self, cursor => cursor.prev())
     }
-    fn walk(&mut self, direction: Direction, visit: &mut impl FnMut(&EntryRef<'_>) -> bool) -> Result<()> {
+    fn walk(&mut self, direction: Direction, visit: &mut impl Visit) -> Result<()> {
         each!(self, cursor => cursor.walk(direction, visit))
     }
 }

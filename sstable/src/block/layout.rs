@@ -32,6 +32,52 @@ pub(crate) struct Slot {
     pub(crate) payload: Range<usize>,
 }
 
+/// One entry where it lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) version: Version,
+    /// Where `bytes` begin in the block.
+    pub(crate) at: usize,
+    /// The suffix of the key, and behind it the payload.
+    pub(crate) bytes: &'a [u8],
+    /// Not above the length of `bytes`.
+    pub(crate) suffix_len: usize,
+}
+
+impl<'a> Record<'a> {
+    /// The suffix of the key, and the payload.
+    #[inline(always)]
+    pub(crate) fn split(&self) -> (&'a [u8], &'a [u8]) {
+        self.bytes.split_at_checked(self.suffix_len).unwrap_or_default()
+    }
+
+    /// The same as ranges of the block.
+    #[inline]
+    pub(crate) fn slot(&self) -> Slot {
+        let suffix_end = self.at + self.suffix_len;
+        let end = self.at + self.bytes.len();
+        Slot { version: self.version, suffix: self.at..suffix_end, payload: suffix_end..end }
+    }
+
+    /// The first 8 bytes of the suffix as a number: where those of two keys of a block differ, the keys stand to each other as they
+    /// do. A shorter suffix is filled up with zeros.
+    #[inline(always)]
+    pub(crate) fn suffix_word(&self) -> u64 {
+        let Some(chunk) = self.bytes.first_chunk::<8>() else { return self.short_word() };
+        let kept = if self.suffix_len < 8 { !(u64::MAX >> (8 * self.suffix_len)) } else { u64::MAX };
+        u64::from_be_bytes(*chunk) & kept
+    }
+
+    #[cold]
+    fn short_word(&self) -> u64 {
+        let mut padded = [0; 8];
+        for (to, from) in padded.iter_mut().zip(self.split().0) {
+            *to = *from;
+        }
+        u64::from_be_bytes(padded)
+    }
+}
+
 /// What a block tells about a key at a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
@@ -56,6 +102,14 @@ fn heads_below(heads: &[[u8; 4]], wanted: u32) -> usize {
     }
     // Counted in 32 bits, as wide as what is compared, so that no lane is widened.
     low + window.iter().map(|head| u32::from(u32::from_le_bytes(*head) < wanted)).sum::<u32>() as usize
+}
+
+/// The length of a suffix, the version above the block's smallest, and the length of both, in any form.
+#[cold]
+fn long_header(record: &[u8]) -> Result<(u64, u64, usize), Malformed> {
+    let mut decoder = Decoder::new(record);
+    let suffix_len = decoder.varint("entry key length")?;
+    Ok((suffix_len, decoder.varint("entry version")?, decoder.position()))
 }
 
 fn malformed(offset: usize, what: &'static str) -> Malformed {
@@ -92,6 +146,12 @@ impl Layout {
         self.count
     }
 
+    /// Where the entries end.
+    #[inline]
+    pub(crate) fn entries_end(&self) -> usize {
+        self.entries_end
+    }
+
     /// What all keys begin with.
     #[inline]
     pub(crate) fn prefix<'a>(&self, raw: &'a [u8]) -> &'a [u8] {
@@ -111,9 +171,15 @@ impl Layout {
         }
     }
 
+    /// Entry `number`, below [`Layout::count`], as ranges of the block.
+    #[inline]
+    pub(crate) fn slot(&self, raw: &[u8], number: usize) -> Result<Slot, Malformed> {
+        Ok(self.record(raw, number)?.slot())
+    }
+
     /// Entry `number`, below [`Layout::count`].
     #[inline(always)] // A walk takes the parts apart again; as a call they go through memory.
-    pub(crate) fn slot(&self, raw: &[u8], number: usize) -> Result<Slot, Malformed> {
+    pub(crate) fn record<'a>(&self, raw: &'a [u8], number: usize) -> Result<Record<'a>, Malformed> {
         let broken = || malformed(self.entries_end, "entry offsets are out of order");
         let (start, end) = self.bounds(raw, number).ok_or_else(broken)?;
         if end > self.entries_end {
@@ -128,21 +194,19 @@ impl Layout {
             [suffix_len, low, high @ 1..=0x7f, ..] if suffix_len & 0x80 == 0 => {
                 (u64::from(suffix_len), u64::from(low & 0x7f) | u64::from(high) << 7, 3)
             }
-            _ => {
-                let mut decoder = Decoder::new(record);
-                let suffix_len = decoder.varint("entry key length")?;
-                (suffix_len, decoder.varint("entry version")?, decoder.position())
-            }
+            _ => long_header(record)?,
         };
-        let suffix_at = start + header_len;
         let too_long = || malformed(start, "entry key is longer than its entry");
-        let suffix_len = usize::try_from(suffix_len).map_err(|_| too_long())?;
-        let suffix_end = suffix_at.checked_add(suffix_len).filter(|at| *at <= end).ok_or_else(too_long)?;
+        let bytes = record.get(header_len..).ok_or_else(too_long)?;
+        if suffix_len > bytes.len() as u64 {
+            return Err(too_long());
+        }
         let version = self
             .min_version
             .checked_add(version_delta)
             .ok_or_else(|| malformed(start, "entry version overflows"))?;
-        Ok(Slot { version: Version(version), suffix: suffix_at..suffix_end, payload: suffix_end..end })
+        let (at, suffix_len) = (start + header_len, suffix_len as usize);
+        Ok(Record { version: Version(version), at, bytes, suffix_len })
     }
 
     #[inline]

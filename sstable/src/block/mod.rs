@@ -4,7 +4,7 @@
 //! heads, which share a few cache lines, before it looks at one or two entries.
 
 mod builder;
-mod layout;
+pub(crate) mod layout;
 
 pub(crate) use builder::BlockBuilder;
 pub(crate) use layout::{Layout, Lookup};
