@@ -239,19 +239,14 @@ impl Index {
     /// Where data block `ordinal` is, if that can be told without reading.
     #[inline]
     pub(crate) fn resident_handle(&self, ordinal: usize) -> Option<Handle> {
-        match self.depth {
-            Depth::Whole => self.fences.handle(ordinal),
-            Depth::Top(_) => None,
-        }
+        self.whole.get()?.handle(ordinal)
     }
 
     /// Where [`Index::find`] leads, if that can be told without reading.
     #[inline]
     pub(crate) fn resident_find(&self, target: InternalKey<'_>) -> Option<Handle> {
-        match self.depth {
-            Depth::Whole => self.fences.handle(self.fences.find(target)),
-            Depth::Top(_) => None,
-        }
+        let whole = self.whole.get()?;
+        whole.handle(whole.find(target))
     }
 
     /// The block in which `target` is, if it is anywhere; the first entry at or after it may be the first of the
