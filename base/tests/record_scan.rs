@@ -13,7 +13,7 @@ use base::record::{
     Located, RECORD_ALIGNMENT, RECORD_HEADER_BYTES, RecordBuffer, RecordHeader, Scanner, Stamp, Tail, padded,
     read_payload,
 };
-use base::vfs::BytesFile;
+use base::vfs::{BytesFile, MemVfs, Vfs};
 use proptest::prelude::*;
 
 const SEED: u64 = 0x5eed;
@@ -63,7 +63,15 @@ fn small_log() -> (Vec<u8>, Vec<Written>) {
     ])
 }
 
+/// A scan of a file that is read piece by piece.
 fn scan(log: &[u8]) -> Scanner {
+    let file = MemVfs::new().create(Path::new("log")).unwrap();
+    file.write_all_at(0, log).unwrap();
+    Scanner::new(file, SEED, START).unwrap()
+}
+
+/// A scan of the same bytes where they are.
+fn scan_in_memory(log: &[u8]) -> Scanner {
     Scanner::new(BytesFile::shared("log", log.to_vec()), SEED, START).unwrap()
 }
 
@@ -120,6 +128,36 @@ proptest! {
             prop_assert_eq!(&hopping.payload(&located).unwrap(), &expected.payload);
         }
         prop_assert!(hopping.next_header().unwrap().is_none());
+    }
+
+    /// Goal: a record behind damage is found whatever stands between, however long. Method: a first record of which one bit is
+    /// flipped in the header, zeros with a few other bytes, and a second record; in memory and not.
+    #[test]
+    fn records_behind_zeros_are_found(
+        zeros in prop_oneof![0usize..200, 4000usize..4200, 65_000usize..70_000],
+        noise in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4),
+        zeros_behind in 0usize..5000,
+    ) {
+        let (mut log, written) = write_log(&[(b"damaged".to_vec(), Compression::None)]);
+        log[written[0].offset as usize + 9] ^= 1;
+        let from = log.len();
+        log.resize((from + zeros).next_multiple_of(8), 0);
+        for (place, byte) in noise {
+            if log.len() > from {
+                let at = from + place.index(log.len() - from);
+                log[at] = byte;
+            }
+        }
+        let at = log.len() as u64;
+        let mut record = RecordBuffer::new();
+        record.push(3, Compression::None, |out| out.extend_from_slice(b"behind")).unwrap();
+        record.stamp(SEED, at, Stamp { number: 7, version: 8, mark: 6 });
+        log.extend_from_slice(record.as_bytes());
+        log.resize(log.len() + zeros_behind, 0);
+        for mut scanner in [scan(&log), scan_in_memory(&log)] {
+            prop_assert!(scanner.next_header().unwrap().is_none());
+            prop_assert_eq!(resync_all(&mut scanner), vec![at]);
+        }
     }
 
     #[test]

@@ -109,6 +109,31 @@ fn allocated(metadata: &std::fs::Metadata) -> u64 {
     metadata.len()
 }
 
+/// The name of the fact that the control group of this process limits its memory.
+pub(crate) const MEMORY_LIMIT: &str = "memory limit";
+
+/// What the control group of this process, and of its children, allows it, in bytes; `None` without a limit.
+fn memory_limit() -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let bytes = std::fs::read_to_string(limit_file(&groups)?).ok()?.trim().parse().ok()?;
+    let memory = number_after(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")? << 10;
+    // The first version of control groups writes a very large number where there is no limit, the second one writes "max".
+    (bytes < memory).then_some(bytes)
+}
+
+/// Where the limit stands, from the text of `/proc/self/cgroup`: a line for each hierarchy, `number:controllers:path`. A group of the
+/// first version that controls memory counts before the unified group, which then controls other things.
+fn limit_file(groups: &str) -> Option<String> {
+    let groups: Vec<(&str, &str)> =
+        groups.lines().filter_map(|line| line.split_once(':')?.1.split_once(':')).collect();
+    let first = groups.iter().find(|(controllers, _)| controllers.split(',').any(|name| name == "memory"));
+    if let Some((_, path)) = first {
+        return Some(format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"));
+    }
+    let (_, path) = groups.iter().find(|(controllers, _)| controllers.is_empty())?;
+    Some(format!("/sys/fs/cgroup{path}/memory.max"))
+}
+
 /// Processor, cores, memory, system: for the head of a report.
 pub(crate) fn machine() -> Vec<(String, String)> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
@@ -120,7 +145,26 @@ pub(crate) fn machine() -> Vec<(String, String)> {
     if let Some(kib) = number_after(&read("/proc/meminfo"), "MemTotal:") {
         facts.push(("memory".into(), format!("{:.0} GiB", kib as f64 / f64::from(1 << 20))));
     }
+    if let Some(bytes) = memory_limit() {
+        facts.push((MEMORY_LIMIT.into(), format!("{} MiB, page cache included", bytes >> 20)));
+    }
     let kernel = read("/proc/sys/kernel/osrelease");
     facts.push(("system".into(), format!("{} {}", std::env::consts::OS, kernel.trim())));
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_either_version_of_control_groups_is_found() {
+        let first = "4:memory:/bench\n3:cpu,cpuacct:/\n0::/\n";
+        assert_eq!(limit_file(first).unwrap(), "/sys/fs/cgroup/memory/bench/memory.limit_in_bytes");
+        assert_eq!(
+            limit_file("0::/user.slice/run-1.scope\n").unwrap(),
+            "/sys/fs/cgroup/user.slice/run-1.scope/memory.max"
+        );
+        assert_eq!(limit_file(""), None);
+    }
 }

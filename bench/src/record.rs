@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Plan, Stage, Workload};
+use crate::process::MEMORY_LIMIT;
 
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +36,12 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// True when figures of `other` may stand beside those of this run.
+    pub(crate) fn is_comparable(&self, other: &Self) -> bool {
+        let limit = |run: &Self| run.machine.iter().find(|(name, _)| name == MEMORY_LIMIT).cloned();
+        self.plan.is_comparable(&other.plan) && limit(self) == limit(other)
+    }
+
     /// Adds the engines of another run that this one did not have.
     pub(crate) fn take_engines(&mut self, other: Self) {
         for (name, settings) in other.engines {

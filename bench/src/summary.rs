@@ -41,7 +41,7 @@ impl Summary {
     pub(crate) fn add(&mut self, record: Record) -> Result<(), Failure> {
         match record {
             Record::Run(run) => match &mut self.run {
-                Some(first) if first.plan.is_comparable(&run.plan) => first.take_engines(run),
+                Some(first) if first.is_comparable(&run) => first.take_engines(run),
                 Some(_) => {
                     return Err(
                         "these runs differ in keys, value length, times or memory; make a report of each"
@@ -142,8 +142,9 @@ fn merit(measure: Measure, value: f64, best: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::Summary;
-    use crate::plan::Workload;
-    use crate::record::{Figure, Measure, Record};
+    use crate::plan::{Plan, Workload};
+    use crate::process::MEMORY_LIMIT;
+    use crate::record::{Figure, Measure, Record, Run};
 
     #[test]
     fn medians_and_ratios_are_right() {
@@ -163,5 +164,29 @@ mod tests {
         assert_eq!(summary.merit(rate, "kv-lz4"), Some(1.0));
         assert_eq!(summary.merit(time, "peer"), Some(0.25));
         assert_eq!(summary.rows(), [rate, time]);
+    }
+    fn run(keys: u64, workload: Workload, memory_limit: Option<&str>, engine: &str) -> Record {
+        let plan = Plan {
+            keys,
+            value_bytes: 100,
+            milliseconds: 10,
+            cache_mib: 1,
+            memtable_mib: 1,
+            workloads: vec![workload],
+        };
+        let machine = memory_limit.map(|limit| (MEMORY_LIMIT.into(), limit.into())).into_iter().collect();
+        let engines = vec![(engine.into(), "settings".into())];
+        Record::Run(Run { version: "1".into(), machine, plan, rounds: 1, engines })
+    }
+
+    #[test]
+    fn runs_stand_together_only_when_they_are_of_the_same_sizes() {
+        let mut summary = Summary::default();
+        summary.add(run(1_000, Workload::Get, None, "kv")).unwrap();
+        summary.add(run(1_000, Workload::Scan, None, "peer")).unwrap();
+        summary.add(run(2_000, Workload::Get, None, "kv")).unwrap_err();
+        summary.add(run(1_000, Workload::Get, Some("512 MiB"), "kv")).unwrap_err();
+        let engines = summary.run.unwrap().engines;
+        assert_eq!(engines.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["kv", "peer"]);
     }
 }

@@ -45,15 +45,17 @@ impl NumberedFile {
         if digits.is_empty() || digits.len() > 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let number = digits.parse().ok().filter(|number| *number <= NUMBER_MAX)?;
-        let file = match extension {
-            "wal" => Self::Wal(number),
-            "sst" => Self::Table(number),
-            "vlog" => Self::ValueLog(number),
-            _ => return None,
-        };
         // One number, one name: "7.sst" is not ours.
-        (file.name() == name).then_some(file)
+        if digits.len() < 6 || (digits.len() > 6 && digits.starts_with('0')) {
+            return None;
+        }
+        let number = digits.parse().ok().filter(|number| *number <= NUMBER_MAX)?;
+        match extension {
+            "wal" => Some(Self::Wal(number)),
+            "sst" => Some(Self::Table(number)),
+            "vlog" => Some(Self::ValueLog(number)),
+            _ => None,
+        }
     }
 }
 
@@ -63,12 +65,18 @@ mod tests {
 
     #[test]
     fn names_come_back_and_others_are_refused() {
-        for file in [NumberedFile::Wal(1), NumberedFile::Table(999_999), NumberedFile::ValueLog(NUMBER_MAX)] {
+        for file in [
+            NumberedFile::Wal(1),
+            NumberedFile::Table(999_999),
+            NumberedFile::Table(1_000_000),
+            NumberedFile::ValueLog(NUMBER_MAX),
+        ] {
             assert_eq!(NumberedFile::parse(&file.name()), Some(file));
         }
         for name in [
             "7.sst",
             "0000007.sst",
+            "+00007.sst",
             "000007.txt",
             "MANIFEST",
             ".sst",

@@ -28,6 +28,7 @@ mod files;
 mod flush;
 mod generation;
 mod guarded;
+mod helpers;
 mod inner;
 mod journal;
 mod ledger;
@@ -46,6 +47,7 @@ mod verify;
 mod view;
 
 pub use engine::{Engine, EngineScan};
+pub use helpers::{Alone, Helpers, Work};
 pub use journal::{CommitError, Durability, MAX_VALUE_BYTES, Prepared};
 pub use open::Environment;
 pub use options::{LEVELS, Options};

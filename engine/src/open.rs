@@ -4,7 +4,8 @@
 //! 1. Nothing is created, changed or removed before everything that must be readable has been read.
 //! 2. What `open` shows is durable: replayed commits are in synced tables, their values in synced segments, and one edit
 //!    retired the generations that they came from.
-//! 3. Files are swept only after that edit.
+//! 3. Files are swept only after that edit; the logs that it has let go are left to the background, which takes them as those
+//!    of a flush: to give back their space takes as long as to write the tables.
 //! 4. After a clean close there is nothing to make durable, and nothing is written: the first commit opens the first
 //!    generation, and with it replaces the manifest.
 
@@ -18,7 +19,7 @@ use base::clock::Clock;
 use base::header::{DatabaseId, FileIdentity};
 use base::seeded::{self, Bug};
 use base::vfs::{Access, FileLock, LockKind, Vfs};
-use base::{Error, Halt, Result, Retention, SharedVersion, Version};
+use base::{Error, Halt, Result, SharedVersion, Version};
 use keyring::Registry;
 use manifest::{Edit, Manifest, SegmentMeta, State};
 use memtable::{ArenaPool, Memtable};
@@ -31,16 +32,15 @@ use crate::core::Core;
 use crate::counters::Counters;
 use crate::directory::{LOCK, NUMBER_MAX, NumberedFile, STRAY_NUMBER_MAX};
 use crate::files::{LivingFile, Reaper};
-use crate::flush::copy_retained;
 use crate::generation::Generation;
 use crate::guarded::Guarded;
+use crate::helpers::Helpers;
 use crate::inner::{Inner, Writing};
 use crate::journal::{Journal, Limits, Start};
 use crate::ledger::read_ledger;
-use crate::output::{Output, OutputShape, OutputWriter};
 use crate::recovery::{
     CopyUnconfirmed, InPlace, LogSurvey, RecoveryReport, Sequence, SortedWrites, check_strays, replay,
-    sequence, survey,
+    sequence, survey, write_tables,
 };
 use crate::step::Jobs;
 use crate::structure::Structure;
@@ -67,7 +67,12 @@ struct Found {
     ledger: Option<Ledger>,
 }
 
-pub(crate) fn open(directory: &Path, options: Options, environment: Environment) -> Result<Inner> {
+pub(crate) fn open(
+    directory: &Path,
+    options: Options,
+    environment: Environment,
+    helpers: &dyn Helpers,
+) -> Result<Inner> {
     let started = Instant::now();
     options.validate()?;
     let vfs = &environment.vfs;
@@ -93,7 +98,7 @@ pub(crate) fn open(directory: &Path, options: Options, environment: Environment)
     };
     let mut report = RecoveryReport { created, ..report_of(&found) };
     let core = core(directory, options, environment, &found, Some(structure));
-    let inner = recover(core, found, &mut report, lock)?;
+    let inner = recover(core, found, &mut report, lock, helpers)?;
     report.duration = started.elapsed();
     tracing::info!(?report, "opened the database");
     Ok(Inner { report, ..inner })
@@ -298,11 +303,18 @@ fn living_segments(core: &Core, state: &State) -> BTreeMap<u64, Arc<SegmentHandl
 }
 
 /// Makes the replayed commits durable, retires their generations, and sweeps.
-fn recover(core: Core, found: Found, report: &mut RecoveryReport, lock: Box<dyn FileLock>) -> Result<Inner> {
+fn recover(
+    core: Core,
+    found: Found,
+    report: &mut RecoveryReport,
+    lock: Box<dyn FileLock>,
+    helpers: &dyn Helpers,
+) -> Result<Inner> {
     let last = last_version(&found);
     report.last_version = last;
     let first_number = core.structure()?.lock().peek_number();
-    let state = make_durable(&core, found, report, last).inspect_err(|_| give_up(&core, first_number))?;
+    let made_durable = make_durable(&core, found, report, last, helpers);
+    let state = made_durable.inspect_err(|_| give_up(&core, first_number))?;
     let view = View {
         memtables: Vec::new(),
         tables: Arc::new(living_tables(&core, &state)),
@@ -325,10 +337,17 @@ fn recover(core: Core, found: Found, report: &mut RecoveryReport, lock: Box<dyn 
 }
 
 /// Everything of a recovery that writes. Returns what the manifest says then.
-fn make_durable(core: &Core, found: Found, report: &mut RecoveryReport, last: Version) -> Result<State> {
+fn make_durable(
+    core: &Core,
+    found: Found,
+    report: &mut RecoveryReport,
+    last: Version,
+    helpers: &dyn Helpers,
+) -> Result<State> {
     let was_closed = found.state.closed().is_some();
+    let logs: Vec<NumberedFile> = found.logs.iter().map(LogSurvey::name).collect();
     if found.state.generations().len() > 0 {
-        recover_generations(core, &found, report, last)?;
+        recover_generations(core, &found, report, last, helpers)?;
     } else if !found.is_durable {
         // Replaces the manifest: what was read of it may be in the cache only.
         core.commit_edit(&mut core.structure()?.lock(), Edit::default())?;
@@ -338,7 +357,14 @@ fn make_durable(core: &Core, found: Found, report: &mut RecoveryReport, last: Ve
     if !was_closed {
         cut_segments(core, &state);
     }
-    report.files_swept = sweep(core, &state)?;
+    let mut kept: HashSet<NumberedFile> = living_files(&state).collect();
+    for log in logs {
+        if kept.insert(log) {
+            // Dropped at once, so the reaper gets it.
+            LivingFile::new(log.path(&core.directory), &core.reaper).retire();
+        }
+    }
+    report.files_swept = sweep(core, &kept)?;
     Ok(state)
 }
 
@@ -358,12 +384,20 @@ fn give_up(core: &Core, first_number: u64) {
 }
 
 /// Makes the replayed commits durable and retires their generations.
-fn recover_generations(core: &Core, found: &Found, report: &mut RecoveryReport, last: Version) -> Result<()> {
+fn recover_generations(
+    core: &Core,
+    found: &Found,
+    report: &mut RecoveryReport,
+    last: Version,
+    helpers: &dyn Helpers,
+) -> Result<()> {
     let mut values = CopyUnconfirmed::new(core);
     let writes = SortedWrites::collect(&found.logs, &found.sequence, &mut values)?;
     report.values_copied = values.copied;
     let copied_segment = values.finish()?;
-    let outputs = write_tables(core, found, writes, last)?;
+    let ids = || found.state.generations().map(|generation| generation.id);
+    let generations = ids().min().unwrap_or(0)..=ids().max().unwrap_or(0);
+    let outputs = write_tables(core, &writes, generations, last, helpers)?;
     report.tables_written = outputs.len();
     core.vfs.sync_dir(&core.directory)?;
     let used = |number: u64| {
@@ -401,33 +435,6 @@ fn cut_segments(core: &Core, state: &State) {
     }
 }
 
-fn write_tables(
-    core: &Core,
-    found: &Found,
-    mut writes: SortedWrites<'_>,
-    last: Version,
-) -> Result<Vec<Output>> {
-    if writes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let now = core.clock.now();
-    let ids = || found.state.generations().map(|generation| generation.id);
-    let shape = OutputShape {
-        level: 0,
-        table_bytes: core.options.table_bytes.max(core.options.memtable_bytes as u64),
-        compression: core.options.upper_compression,
-        oldest_generation: ids().min().unwrap_or(0),
-        newest_generation: ids().max().unwrap_or(0),
-        created_at: now,
-    };
-    let mut writer = OutputWriter::new(core, shape);
-    base::Cursor::first(&mut writes)?;
-    // Nobody reads yet: only the newest of each key is of use.
-    let retention = Retention::new(last, [], now);
-    copy_retained(&mut writes, &retention, core.options.keep_versions, |_| true, &mut writer)?;
-    writer.finish()
-}
-
 /// The part of a value log that was known to be durable, as a segment.
 fn sealed(log: &LogSurvey, mark: u64) -> Result<SegmentMeta> {
     let durable: Vec<_> = log.commits.iter().take_while(|commit| commit.number() <= mark).collect();
@@ -443,12 +450,11 @@ fn sealed(log: &LogSurvey, mark: u64) -> Result<SegmentMeta> {
     })
 }
 
-/// Removes numbered and temporary files that the manifest does not list.
-fn sweep(core: &Core, state: &State) -> Result<usize> {
-    let living: HashSet<NumberedFile> = living_files(state).collect();
+/// Removes temporary files, and numbered ones except `kept`.
+fn sweep(core: &Core, kept: &HashSet<NumberedFile>) -> Result<usize> {
     let mut swept = 0;
     for name in core.vfs.list(&core.directory)? {
-        let is_stray = NumberedFile::parse(&name).is_some_and(|file| !living.contains(&file));
+        let is_stray = NumberedFile::parse(&name).is_some_and(|file| !kept.contains(&file));
         if is_stray || is_temporary(&name) {
             core.vfs.remove(&core.directory.join(&name))?;
             swept += 1;

@@ -191,6 +191,8 @@ fn cut_twice(life: &Life, from: usize, every: usize) -> usize {
         let shown = shown.unwrap_or_else(|| panic!("no prefix of {least} to {most}: {what}"));
         // What the first open has shown must not be taken back.
         sim.note((shown as u64) << 1 | 1);
+        // The logs go in a step of their own.
+        harness.step();
         drop(harness);
         let recording = sim.recording();
         let mut second = Disks::new(&recording, 3);

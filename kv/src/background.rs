@@ -54,6 +54,9 @@ pub(crate) struct Seen {
 }
 
 impl Background {
+    /// [`Background::calls`] of a database that was opened just now.
+    pub(crate) const NO_CALLS: u64 = 0;
+
     /// Runs one step and tells those who wait.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use base::vfs::{MemVfs, OsVfs, Vfs};
 use engine::{Durability, Engine, Environment, TableAccess};
 
 use crate::handle::Handle;
+use crate::maintenance::OpeningThreads;
 use crate::store::Settings;
 use crate::{Db, Error, ReadOnlyDb, Result};
 
@@ -182,7 +183,9 @@ impl Options {
     /// database, of a newer format, or the system refuses; no file was changed then.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Db> {
         let settings = self.settings()?;
-        let engine = Engine::open(path.as_ref(), self.engine_options()?, self.environment())?;
+        let helpers = OpeningThreads(settings.maintenance_threads);
+        let (options, environment) = (self.engine_options()?, self.environment());
+        let engine = Engine::open_with(path.as_ref(), options, environment, &helpers)?;
         Ok(Db::new(Handle::new(engine, self.clock, settings, true)?))
     }
 

@@ -1,7 +1,11 @@
 //! From a key to its data block: the index, written in partitions and read whole or one partition at a time.
 //!
-//! Data blocks have ordinals, counted from 0 in key order; partitions are numbered after them. A table with a small
-//! index keeps all separators in memory; a large one keeps one separator per partition and loads partitions as blocks.
+//! Data blocks have ordinals, counted from 0 in key order; partitions are numbered after them. An open table keeps one
+//! separator per partition and loads partitions as blocks. One with a small index reads all separators into memory once it is
+//! looked into often: to read them takes a millisecond for a table of 64 MiB, which the first read after an open would wait for.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base::codec::{Decoder, Malformed, put_varint};
 use base::{Compression, InternalKey, InternalKeyBuf, Result};
@@ -15,6 +19,9 @@ use crate::source::{Source, Unit};
 
 /// A partition is as long as this many data blocks.
 const PARTITION_BLOCKS: usize = 4;
+/// All separators are read after one lookup by partition for so many blocks: the lookups that it saves from then on cost about as
+/// much as those before.
+const BLOCKS_PER_LOOKUP: usize = 16;
 
 /// Collects separators and writes partitions.
 #[derive(Debug)]
@@ -135,36 +142,49 @@ pub(crate) struct IndexEntry {
 
 /// Reads every entry of an index block; `is_top` says which of the two kinds it is.
 pub(crate) fn read_entries(raw: &[u8], is_top: bool) -> std::result::Result<Vec<IndexEntry>, Malformed> {
+    let mut entries = Vec::with_capacity(Layout::parse(raw)?.count());
+    for_each_entry(raw, is_top, |separator, handle, first_block| {
+        let separator = InternalKeyBuf { user_key: separator.user_key.to_vec(), version: separator.version };
+        entries.push(IndexEntry { separator, handle, first_block });
+        Ok(())
+    })?;
+    Ok(entries)
+}
+
+/// Shows the entries of an index block one by one.
+fn for_each_entry(
+    raw: &[u8],
+    is_top: bool,
+    mut take: impl FnMut(InternalKey<'_>, Handle, u64) -> std::result::Result<(), Malformed>,
+) -> std::result::Result<(), Malformed> {
     let layout = Layout::parse(raw)?;
-    let mut entries = Vec::with_capacity(layout.count());
+    let prefix = layout.prefix(raw);
+    let mut user_key = prefix.to_vec();
     for number in 0..layout.count() {
         let slot = layout.slot(raw, number)?;
         let mut decoder = Decoder::new(raw.get(slot.payload).unwrap_or_default());
         let handle = Handle::decode(&mut decoder)?;
         let first_block = if is_top { decoder.varint("first block of a partition")? } else { 0 };
         decoder.finish("bytes after an index entry")?;
-        let suffix = raw.get(slot.suffix).unwrap_or_default();
-        let user_key = [layout.prefix(raw), suffix].concat();
-        let separator = InternalKeyBuf { user_key, version: slot.version };
-        entries.push(IndexEntry { separator, handle, first_block });
+        user_key.truncate(prefix.len());
+        user_key.extend_from_slice(raw.get(slot.suffix).unwrap_or_default());
+        take(InternalKey::new(&user_key, slot.version), handle, first_block)?;
     }
-    Ok(entries)
+    Ok(())
 }
 
 /// The index of an open table.
 #[derive(Debug)]
 pub(crate) struct Index {
-    fences: Fences,
+    /// One separator for each partition.
+    top: Fences,
+    /// The ordinal of each partition's first data block.
+    firsts: Vec<usize>,
+    /// One separator for each data block, once they are read.
+    whole: OnceLock<Fences>,
+    /// How many lookups are left before they are; 0 when they were, or never will be.
+    lookups_left: AtomicUsize,
     block_count: usize,
-    depth: Depth,
-}
-
-#[derive(Debug)]
-enum Depth {
-    /// Fences point to data blocks.
-    Whole,
-    /// Fences point to partitions; here is the ordinal of each one's first data block.
-    Top(Vec<usize>),
 }
 
 /// The index partition that a cursor used last.
@@ -174,44 +194,38 @@ pub(crate) struct LastPartition(Option<(usize, Bytes)>);
 impl Index {
     /// An index without blocks.
     pub(crate) fn empty() -> Self {
-        Self { fences: Fences::default(), block_count: 0, depth: Depth::Whole }
+        Self {
+            top: Fences::default(),
+            firsts: Vec::new(),
+            whole: OnceLock::new(),
+            lookups_left: AtomicUsize::new(0),
+            block_count: 0,
+        }
     }
 
-    /// Reads the top index and, when `whole`, every partition.
-    pub(crate) fn open(source: &Source, top: Handle, block_count: usize, whole: bool) -> Result<Self> {
-        let damaged = |what| source.damaged(top, Malformed { offset: 0, what });
+    /// Reads the top index; every partition, too, when it has been used enough, if `may_be_whole`.
+    pub(crate) fn open(source: &Source, top: Handle, block_count: usize, may_be_whole: bool) -> Result<Self> {
         let raw = source.read(top)?;
-        let partitions = read_entries(&raw, true).map_err(|error| source.damaged(top, error))?;
         let mut fences = Fences::default();
-        let mut firsts = Vec::with_capacity(partitions.len());
-        let mut blocks = 0;
-        for partition in &partitions {
-            let first = usize::try_from(partition.first_block).unwrap_or(usize::MAX);
+        let mut firsts: Vec<usize> = Vec::new();
+        let read = for_each_entry(&raw, true, |separator, handle, first_block| {
+            let first = usize::try_from(first_block).unwrap_or(usize::MAX);
             let follows = firsts.last().is_none_or(|before| *before < first);
             if !follows || first >= block_count || (firsts.is_empty() && first != 0) {
-                return Err(damaged("the blocks of partitions are out of order"));
+                return Err(Malformed { offset: 0, what: "the blocks of partitions are out of order" });
             }
             firsts.push(first);
-            if !whole {
-                fences.push(partition.separator.as_ref(), partition.handle).map_err(damaged)?;
-                continue;
-            }
-            let raw = source.read(partition.handle)?;
-            let entries =
-                read_entries(&raw, false).map_err(|error| source.damaged(partition.handle, error))?;
-            if blocks != first {
-                return Err(damaged("a partition does not begin where the one before it ends"));
-            }
-            blocks += entries.len();
-            for entry in entries {
-                fences.push(entry.separator.as_ref(), entry.handle).map_err(damaged)?;
-            }
-        }
-        if whole && blocks != block_count {
-            return Err(damaged("the index and the properties differ in the number of blocks"));
-        }
-        let depth = if whole { Depth::Whole } else { Depth::Top(firsts) };
-        Ok(Self { fences: fences.finish(), block_count, depth })
+            fences.push(separator, handle).map_err(|what| Malformed { offset: 0, what })
+        });
+        read.map_err(|error| source.damaged(top, error))?;
+        let lookups_left = if may_be_whole { block_count.div_ceil(BLOCKS_PER_LOOKUP) } else { 0 };
+        Ok(Self {
+            top: fences.finish(),
+            firsts,
+            whole: OnceLock::new(),
+            lookups_left: AtomicUsize::new(lookups_left),
+            block_count,
+        })
     }
 
     pub(crate) fn block_count(&self) -> usize {
@@ -219,43 +233,81 @@ impl Index {
     }
 
     pub(crate) fn memory_bytes(&self) -> u64 {
-        self.fences.memory_bytes()
+        self.top.memory_bytes() + self.whole.get().map_or(0, Fences::memory_bytes)
     }
 
     /// Where data block `ordinal` is, if that can be told without reading.
     #[inline]
     pub(crate) fn resident_handle(&self, ordinal: usize) -> Option<Handle> {
-        match self.depth {
-            Depth::Whole => self.fences.handle(ordinal),
-            Depth::Top(_) => None,
-        }
+        self.whole.get()?.handle(ordinal)
     }
 
     /// Where [`Index::find`] leads, if that can be told without reading.
     #[inline]
     pub(crate) fn resident_find(&self, target: InternalKey<'_>) -> Option<Handle> {
-        match self.depth {
-            Depth::Whole => self.fences.handle(self.fences.find(target)),
-            Depth::Top(_) => None,
-        }
+        let whole = self.whole.get()?;
+        whole.handle(whole.find(target))
     }
 
     /// The block in which `target` is, if it is anywhere; the first entry at or after it may be the first of the
     /// next block. `None` only in an empty table.
     #[inline]
     pub(crate) fn find(&self, source: &Source, target: InternalKey<'_>) -> Result<Option<Unit>> {
-        let at = self.fences.find(target);
-        let Some(handle) = self.fences.handle(at) else { return Ok(None) };
-        match &self.depth {
-            Depth::Whole => Ok(Some(Unit { ordinal: at, handle })),
-            Depth::Top(firsts) => {
-                let partition = Unit { ordinal: self.block_count + at, handle };
-                let raw = source.load(partition)?;
-                self.find_in_partition(&raw, target, firsts.get(at).copied().unwrap_or_default())
-                    .map(Some)
-                    .map_err(|error| source.damaged(handle, error))
-            }
+        let Some(whole) = self.whole.get() else { return self.find_by_partition(source, target) };
+        let ordinal = whole.find(target);
+        Ok(whole.handle(ordinal).map(|handle| Unit { ordinal, handle }))
+    }
+
+    #[cold]
+    fn find_by_partition(&self, source: &Source, target: InternalKey<'_>) -> Result<Option<Unit>> {
+        self.count_lookup(source)?;
+        let at = self.top.find(target);
+        let Some(handle) = self.top.handle(at) else { return Ok(None) };
+        let raw = source.load(Unit { ordinal: self.block_count + at, handle })?;
+        self.find_in_partition(&raw, target, self.firsts.get(at).copied().unwrap_or_default())
+            .map(Some)
+            .map_err(|error| source.damaged(handle, error))
+    }
+
+    /// Reads all partitions when it is time to.
+    ///
+    /// # Errors
+    /// Damage, which is told once: from then on it fails those lookups only that need the partition. Or the system's; the next
+    /// lookup tries again.
+    fn count_lookup(&self, source: &Source) -> Result<()> {
+        let next = |left: usize| left.checked_sub(1);
+        if self.lookups_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) != Ok(1) {
+            return Ok(());
         }
+        let whole = self.read_partitions(source).inspect_err(|error| {
+            if !error.is_corruption() {
+                self.lookups_left.store(1, Ordering::Relaxed);
+            }
+        })?;
+        let _only_once = self.whole.set(whole);
+        Ok(())
+    }
+
+    fn read_partitions(&self, source: &Source) -> Result<Fences> {
+        let mut fences = Fences::default();
+        for (at, first) in self.firsts.iter().enumerate() {
+            let Some(handle) = self.top.handle(at) else { break };
+            let damaged = |what| Malformed { offset: 0, what };
+            if fences.len() != *first {
+                let what = damaged("a partition does not begin where the one before it ends");
+                return Err(source.damaged(handle, what));
+            }
+            let raw = source.load(Unit { ordinal: self.block_count + at, handle })?;
+            for_each_entry(&raw, false, |separator, handle, _| {
+                fences.push(separator, handle).map_err(damaged)
+            })
+            .map_err(|error| source.damaged(handle, error))?;
+        }
+        if fences.len() != self.block_count {
+            let what = "the index and the properties differ in the number of blocks";
+            return Err(base::Error::corruption(source.path(), 0, what));
+        }
+        Ok(fences.finish())
     }
 
     fn find_in_partition(
@@ -297,13 +349,12 @@ impl Index {
         if ordinal >= self.block_count {
             return Ok(None);
         }
-        let firsts = match &self.depth {
-            Depth::Whole => return Ok(self.fences.handle(ordinal).map(|handle| Unit { ordinal, handle })),
-            Depth::Top(firsts) => firsts,
-        };
-        let at = firsts.partition_point(|first| *first <= ordinal).saturating_sub(1);
-        let first_block = firsts.get(at).copied().unwrap_or_default();
-        let Some(handle) = self.fences.handle(at) else { return Ok(None) };
+        if let Some(whole) = self.whole.get() {
+            return Ok(whole.handle(ordinal).map(|handle| Unit { ordinal, handle }));
+        }
+        let at = self.firsts.partition_point(|first| *first <= ordinal).saturating_sub(1);
+        let first_block = self.firsts.get(at).copied().unwrap_or_default();
+        let Some(handle) = self.top.handle(at) else { return Ok(None) };
         let raw = match &last.0 {
             Some((partition, raw)) if *partition == at => raw.clone(),
             Some(_) | None => {

@@ -79,8 +79,8 @@ impl Table {
         let block_count = usize::try_from(properties.block_count).unwrap_or(usize::MAX);
         let index = match footer.section(SectionId::TopIndex) {
             Some(top) => {
-                let whole = properties.index_bytes <= options.resident_index_bytes;
-                Index::open(&source, top, block_count, whole)?
+                let may_be_whole = properties.index_bytes <= options.resident_index_bytes;
+                Index::open(&source, top, block_count, may_be_whole)?
             }
             None if block_count == 0 => Index::empty(),
             None => return Err(Error::corruption(source.path(), 0, "the table has blocks and no index")),

@@ -1,7 +1,7 @@
 //! What a database should hold: the states that it went through, one per commit.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -27,7 +27,16 @@ impl Held {
 
     fn matches(&self, found: &Self) -> bool {
         let same_version = self.version == 0 || self.version == found.version;
-        same_version && Self { version: found.version, ..self.clone() } == *found
+        let same_marks = (self.expires_at, self.user_meta) == (found.expires_at, found.user_meta);
+        same_version && same_marks && self.value == found.value
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { value, version, expires_at, user_meta } = self;
+        let start = value.get(..8.min(value.len())).unwrap_or_default().escape_ascii();
+        write!(out, "{} bytes {start}… v{version} expiry {expires_at} meta {user_meta}", value.len())
     }
 }
 
@@ -147,27 +156,34 @@ impl History {
 /// The first difference between what a reader at `now` should see and what it found.
 #[must_use]
 pub fn difference(expected: &State, found: &State, now: u64) -> Option<String> {
-    let show = |held: Option<&Held>| {
-        held.map_or_else(
-            || "nothing".to_owned(),
-            |held| {
-                let Held { value, version, expires_at, user_meta } = held;
-                let start = value.get(..8.min(value.len())).unwrap_or_default().escape_ascii();
-                format!("{} bytes {start}… v{version} expiry {expires_at} meta {user_meta}", value.len())
-            },
-        )
-    };
     let live = expected.iter().filter(|(_, held)| held.is_live(now));
-    for (key, held) in live {
-        let got = found.get(key);
-        if !got.is_some_and(|got| held.matches(got)) {
-            let (got, held) = (show(got), show(Some(held)));
-            return Some(format!("key {} should be {held}, is {got}", key.escape_ascii()));
-        }
+    let mut of_expected =
+        live.filter_map(|(key, held)| difference_of_key(key, Some(held), found.get(key), now));
+    of_expected.next().or_else(|| {
+        let foreign =
+            found.iter().filter(|(key, _)| !expected.get(*key).is_some_and(|held| held.is_live(now)));
+        foreign.map(|(key, held)| difference_of_key(key, None, Some(held), now)).next().flatten()
+    })
+}
+
+/// The same of one key.
+#[must_use]
+pub fn difference_of_key(
+    key: &[u8],
+    expected: Option<&Held>,
+    found: Option<&Held>,
+    now: u64,
+) -> Option<String> {
+    let expected = expected.filter(|held| held.is_live(now));
+    let is_right = match (expected, found) {
+        (Some(expected), Some(found)) => expected.matches(found),
+        (expected, found) => expected.is_none() && found.is_none(),
+    };
+    if is_right {
+        return None;
     }
-    let foreign = found.iter().find(|(key, _)| !expected.get(*key).is_some_and(|held| held.is_live(now)));
-    foreign
-        .map(|(key, held)| format!("key {} should not be there, is {}", key.escape_ascii(), show(Some(held))))
+    let show = |held: Option<&Held>| held.map_or_else(|| "nothing".to_owned(), Held::to_string);
+    Some(format!("key {} should be {}, is {}", key.escape_ascii(), show(expected), show(found)))
 }
 
 #[cfg(test)]

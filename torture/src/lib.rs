@@ -20,6 +20,7 @@ pub mod full_disk;
 pub mod history;
 pub mod interleave;
 pub mod kill;
+pub mod life;
 pub mod power;
 pub mod process;
 pub mod race;

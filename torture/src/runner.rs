@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use base::UnixSeconds;
 use base::clock::ManualClock;
-use base::vfs::{Fault, FaultKind, FaultVfs, Times, Vfs};
+use base::vfs::Vfs;
 
 use crate::database::{Database, DatabaseKind, Durability};
 use crate::finding::{Checked, Finding};
-use crate::history::{History, Write};
+use crate::history::{History, Write, difference, difference_of_key};
+use crate::life::Life;
 use crate::script::{KEYS, Operation, START_SECONDS, Script, key_name};
 
 /// What a harness is told while a script runs.
@@ -27,11 +28,10 @@ pub enum Mark {
 /// A database with what it should hold. Nothing may fail.
 pub struct Runner<'a> {
     kind: DatabaseKind,
-    disk: Arc<dyn Vfs>,
     clock: Arc<ManualClock>,
     marks: &'a dyn Fn(Mark),
-    /// The file system of the present life; a death cuts it off, so that nothing that is still in memory reaches the disk.
-    life: FaultVfs,
+    /// A death cuts it off, so that nothing that is still in memory reaches the disk.
+    life: Life,
     database: Option<Box<dyn Database>>,
     history: History,
     now: u64,
@@ -50,8 +50,8 @@ impl<'a> Runner<'a> {
         marks: &'a dyn Fn(Mark),
     ) -> Checked<Self> {
         let clock = Arc::new(ManualClock::new(UnixSeconds(now)));
-        let life = FaultVfs::new(Arc::clone(&disk));
-        let mut runner = Self { kind, disk, clock, marks, life, database: None, history, now };
+        let life = Life::new(disk);
+        let mut runner = Self { kind, clock, marks, life, database: None, history, now };
         marks(Mark::Clock(now));
         runner.start()?;
         Ok(runner)
@@ -66,7 +66,7 @@ impl<'a> Runner<'a> {
     }
 
     fn start(&mut self) -> Checked {
-        self.life = FaultVfs::new(Arc::clone(&self.disk));
+        self.life = self.life.next();
         let vfs: Arc<dyn Vfs> = Arc::new(self.life.clone());
         self.database = Some(self.kind.open(&vfs, &self.clock)?);
         // What open shows is durable.
@@ -167,7 +167,7 @@ impl<'a> Runner<'a> {
 
     /// The process dies: what it has not written stays unwritten.
     pub fn kill(&mut self) {
-        self.life.inject(Fault::new(FaultKind::Io).times(Times::Forever));
+        self.life.end();
         self.database = None;
     }
 
@@ -179,15 +179,13 @@ impl<'a> Runner<'a> {
         let database = self.database()?;
         for backward in [false, true] {
             let found = database.dump(backward)?;
-            if let Some(difference) = crate::history::difference(self.history.last(), &found, self.now) {
+            if let Some(difference) = difference(self.history.last(), &found, self.now) {
                 return Err(Finding::new(difference).at(if backward { "backward" } else { "forward" }));
             }
         }
         for key in (0..KEYS + 2).map(key_name) {
-            let found = database.get(&key)?.map(|held| (key.clone(), held)).into_iter().collect();
-            let expected = self.history.last().get_key_value(&key);
-            let expected = expected.map(|(key, held)| (key.clone(), held.clone())).into_iter().collect();
-            if let Some(difference) = crate::history::difference(&expected, &found, self.now) {
+            let (expected, found) = (self.history.last().get(&key), database.get(&key)?);
+            if let Some(difference) = difference_of_key(&key, expected, found.as_ref(), self.now) {
                 return Err(Finding::new(difference).at("get"));
             }
         }

@@ -11,6 +11,8 @@ use crate::vfs::File;
 use crate::{Error, Result};
 
 const WINDOW_BYTES: usize = 64 << 10;
+/// So many zeros are passed over at once; a multiple of the record alignment.
+const ZEROS_BYTES: usize = 4 << 10;
 
 /// How a scan ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,10 +144,24 @@ impl Scanner {
                 self.offset = self.end_of(offset, &header);
                 return Ok(Some(Located { offset, header }));
             }
-            offset += step;
+            offset = self.behind_zeros(offset + step)?;
         }
         self.offset = self.end;
         Ok(None)
+    }
+
+    /// The first aligned offset from `offset` on, itself aligned, at which the next bytes up to the alignment are not all zeros:
+    /// no header begins with so many. The space that is reserved behind a log is a thousand times as long as a record.
+    fn behind_zeros(&mut self, mut offset: u64) -> Result<u64> {
+        loop {
+            let len = self.end.saturating_sub(offset).min(ZEROS_BYTES as u64) as usize;
+            let zeros = leading_zeros(self.peek(offset, len)?);
+            let passed = (zeros - zeros % RECORD_ALIGNMENT) as u64;
+            offset += passed;
+            if zeros < len || passed == 0 {
+                return Ok(offset);
+            }
+        }
     }
 
     /// Where the record behind the one at `offset` starts. The last record may lack its padding.
@@ -178,8 +194,16 @@ impl Scanner {
         Ok(self.peek(offset, len)?.iter().all(|&byte| byte == 0))
     }
 
-    /// `len` bytes at `offset`, which lie inside the file, through a window that reads ahead.
+    /// `len` bytes at `offset`, which lie inside the file: where they are, or through a window that reads ahead.
     fn peek(&mut self, offset: u64, len: usize) -> Result<&[u8]> {
+        if let Some(content) = self.file.in_memory() {
+            let from = usize::try_from(offset).unwrap_or(usize::MAX);
+            let found = content.get(from.min(content.len())..).and_then(|behind| behind.get(..len));
+            return found.ok_or_else(|| {
+                let what = format!("the file ends before {len} bytes from here");
+                Error::corruption(self.file.path(), offset, what)
+            });
+        }
         let inside =
             offset >= self.window_at && offset + len as u64 <= self.window_at + self.window.len() as u64;
         if !inside {
@@ -194,6 +218,16 @@ impl Scanner {
         let from = (offset - self.window_at) as usize;
         Ok(self.window.get(from..from + len).unwrap_or_default())
     }
+}
+
+/// How many zeros `bytes` begins with.
+fn leading_zeros(bytes: &[u8]) -> usize {
+    // A block at a time, without a branch inside: the compiler compares many bytes at once.
+    let (blocks, rest) = bytes.as_chunks::<64>();
+    let is_zero = |block: &&[u8; 64]| block.iter().fold(0, |any, byte| any | byte) == 0;
+    let passed = blocks.iter().take_while(is_zero).count() * 64;
+    let behind = bytes.get(passed..).unwrap_or(rest);
+    passed + behind.iter().take_while(|byte| **byte == 0).count()
 }
 
 /// As [`read_payload`] of a file that is all in memory: shares it instead of copying where the payload is not compressed.

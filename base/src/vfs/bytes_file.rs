@@ -41,6 +41,10 @@ impl File for BytesFile {
         Ok(copy_from(&self.bytes, offset, out))
     }
 
+    fn in_memory(&self) -> Option<&[u8]> {
+        Some(&self.bytes)
+    }
+
     fn write_all_at(&self, _offset: u64, _data: &[u8]) -> Result<()> {
         self.read_only("write")
     }

@@ -1,7 +1,8 @@
 //! Files in memory: the in-memory mode, and the base of tests.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
 use super::bytes_file::copy_from;
+use super::name::{Name, bytes, is_separator_byte, parent_bytes, shortest};
 use super::{Access, File, FileLock, LockKind, Vfs, parent};
 use crate::checksum::seeded_hash;
 use crate::{Error, Result};
@@ -23,15 +25,18 @@ pub struct MemVfs {
 #[derive(Debug, Default)]
 struct Shared {
     names: Mutex<Names>,
-    locks: Mutex<HashMap<PathBuf, Holders>>,
+    locks: Mutex<BTreeMap<Name, Holders>>,
     random: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Names {
-    files: BTreeMap<PathBuf, Arc<Node>>,
-    directories: BTreeSet<PathBuf>,
+    files: BTreeMap<Name, Arc<Node>>,
+    /// Shared by the file systems that were made from each other.
+    directories: Arc<Directories>,
 }
+
+pub(super) type Directories = BTreeSet<Name>;
 
 #[derive(Debug, Default)]
 struct Node {
@@ -100,7 +105,7 @@ impl MemVfs {
         names
             .files
             .iter()
-            .map(|(path, node)| (path.clone(), node.content.read().as_slice().to_vec()))
+            .map(|(name, node)| (name.as_path().to_path_buf(), node.content.read().as_slice().to_vec()))
             .collect()
     }
 
@@ -114,7 +119,7 @@ impl MemVfs {
             names.add_directory(parent(&path));
             random = seeded_hash(&data, seeded_hash(path.as_os_str().as_encoded_bytes(), random));
             let content = RwLock::new(Content::Growing(data));
-            names.files.insert(path, Arc::new(Node { content }));
+            names.files.insert(Name::from(&*path), Arc::new(Node { content }));
         }
         let (names, random) = (Mutex::new(names), AtomicU64::new(random));
         Self { shared: Arc::new(Shared { names, locks: Mutex::default(), random }) }
@@ -128,21 +133,21 @@ impl MemVfs {
     /// 2^32 they may be those of an earlier life.
     #[must_use]
     pub fn sharing(files: &BTreeMap<PathBuf, Bytes>, random_start: u64) -> Self {
-        let directories = files.keys().flat_map(|path| parent(path).ancestors()).map(Path::to_path_buf);
-        let files = files.iter().map(|(path, data)| (path.clone(), data.clone()));
-        Self::from_shared(files, &directories.collect(), random_start)
+        let directories = files.keys().flat_map(|path| parent(path).ancestors()).map(Name::from);
+        let named = files.iter().map(|(path, data)| (Name::from(&**path), data.clone()));
+        Self::from_shared(named, Arc::new(directories.collect()), random_start)
     }
 
     /// A file system that holds `files`, not copied until they are written to, and `directories`. Random bytes
     /// start at `random_start`.
     pub(super) fn from_shared(
-        files: impl Iterator<Item = (PathBuf, Bytes)>,
-        directories: &BTreeSet<PathBuf>,
+        files: impl Iterator<Item = (Name, Bytes)>,
+        directories: Arc<Directories>,
         random_start: u64,
     ) -> Self {
         let frozen = |data| Arc::new(Node { content: RwLock::new(Content::Frozen(data)) });
-        let files = files.map(|(path, data)| (path, frozen(data))).collect();
-        let names = Mutex::new(Names { files, directories: directories.clone() });
+        let files = files.map(|(name, data)| (name, frozen(data))).collect();
+        let names = Mutex::new(Names { files, directories });
         let random = AtomicU64::new(random_start);
         Self { shared: Arc::new(Shared { names, locks: Mutex::default(), random }) }
     }
@@ -150,24 +155,46 @@ impl MemVfs {
     /// Every file, not copied.
     #[must_use]
     pub fn share(&self) -> BTreeMap<PathBuf, Bytes> {
-        let names = self.shared.names.lock();
-        names.files.iter().map(|(path, node)| (path.clone(), node.content.write().freeze())).collect()
+        self.share_named().into_iter().map(|(name, data)| (name.as_path().to_path_buf(), data)).collect()
     }
 
-    pub(super) fn directories(&self) -> BTreeSet<PathBuf> {
-        self.shared.names.lock().directories.clone()
+    /// The same, by name.
+    pub(super) fn share_named(&self) -> Vec<(Name, Bytes)> {
+        let names = self.shared.names.lock();
+        names.files.iter().map(|(name, node)| (name.clone(), node.content.write().freeze())).collect()
+    }
+
+    pub(super) fn directories(&self) -> Arc<Directories> {
+        Arc::clone(&self.shared.names.lock().directories)
     }
 }
 
 impl Names {
     fn add_directory(&mut self, directory: &Path) {
-        for ancestor in directory.ancestors() {
-            self.directories.insert(ancestor.to_path_buf());
-        }
+        Arc::make_mut(&mut self.directories).extend(directory.ancestors().map(Name::from));
     }
 
-    fn has_directory(&self, directory: &Path) -> bool {
-        directory == Path::new(".") || directory == Path::new("/") || self.directories.contains(directory)
+    fn has_directory(&self, directory: &[u8]) -> bool {
+        directory == b"." || directory == b"/" || self.directories.contains(directory)
+    }
+
+    /// The names inside a directory that exists.
+    fn inside(&self, directory: &[u8]) -> Vec<String> {
+        let mut prefix = if directory == b"." { Vec::new() } else { directory.to_vec() };
+        if !prefix.is_empty() && !prefix.last().copied().is_some_and(is_separator_byte) {
+            prefix.push(std::path::MAIN_SEPARATOR as u8);
+        }
+        let from = (Bound::Included(prefix.as_slice()), Bound::Unbounded);
+        let files = self.files.range::<[u8], _>(from).map(|(name, _)| name);
+        let files = files.take_while(|name| name.as_bytes().starts_with(&prefix));
+        let directories = self.directories.range::<[u8], _>(from);
+        let directories = directories.take_while(|name| name.as_bytes().starts_with(&prefix));
+        let last = |name: &Name| {
+            let last = name.as_bytes().get(prefix.len()..).unwrap_or_default();
+            let is_direct = !last.is_empty() && !last.iter().copied().any(is_separator_byte);
+            is_direct.then(|| String::from_utf8_lossy(last).into_owned())
+        };
+        files.chain(directories).filter_map(last).collect()
     }
 }
 
@@ -177,60 +204,64 @@ fn missing(op: &'static str, path: &Path) -> Error {
 
 impl Vfs for MemVfs {
     fn create(&self, path: &Path) -> Result<Arc<dyn File>> {
+        let name = Name::from(path);
         let mut names = self.shared.names.lock();
-        if !names.has_directory(parent(path)) {
+        if !names.has_directory(parent_bytes(name.as_bytes())) {
             return Err(missing("create", path));
         }
-        if names.files.contains_key(path) || names.has_directory(path) {
+        if names.files.contains_key(&name) || names.has_directory(name.as_bytes()) {
             return Err(Error::io("create", path, io::Error::from(io::ErrorKind::AlreadyExists)));
         }
         let node = Arc::new(Node::default());
-        names.files.insert(path.to_path_buf(), Arc::clone(&node));
-        Ok(Arc::new(MemFile { path: path.to_path_buf(), node, access: Access::ReadWrite }))
+        names.files.insert(name.clone(), Arc::clone(&node));
+        Ok(Arc::new(MemFile { name, node, access: Access::ReadWrite }))
     }
 
     fn open(&self, path: &Path, access: Access) -> Result<Arc<dyn File>> {
         let names = self.shared.names.lock();
-        let node = Arc::clone(names.files.get(path).ok_or_else(|| missing("open", path))?);
-        Ok(Arc::new(MemFile { path: path.to_path_buf(), node, access }))
+        let found = names.files.get_key_value(bytes(&shortest(path)));
+        let (name, node) = found.ok_or_else(|| missing("open", path))?;
+        Ok(Arc::new(MemFile { name: name.clone(), node: Arc::clone(node), access }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        let new_name = Name::from(to);
         let mut names = self.shared.names.lock();
-        if !names.has_directory(parent(to)) {
+        if !names.has_directory(parent_bytes(new_name.as_bytes())) {
             return Err(missing("rename", to));
         }
-        if names.has_directory(to) {
+        if names.has_directory(new_name.as_bytes()) {
             return Err(Error::io("rename", to, io::Error::from(io::ErrorKind::IsADirectory)));
         }
-        let node = names.files.remove(from).ok_or_else(|| missing("rename", from))?;
-        names.files.insert(to.to_path_buf(), node);
+        let node = names.files.remove(bytes(&shortest(from))).ok_or_else(|| missing("rename", from))?;
+        names.files.insert(new_name, node);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> Result<()> {
         let mut names = self.shared.names.lock();
-        names.files.remove(path).map(|_| ()).ok_or_else(|| missing("remove", path))
+        names.files.remove(bytes(&shortest(path))).map(|_| ()).ok_or_else(|| missing("remove", path))
     }
 
     fn exists(&self, path: &Path) -> Result<bool> {
+        let path = shortest(path);
         let names = self.shared.names.lock();
-        Ok(names.files.contains_key(path) || names.has_directory(path))
+        Ok(names.files.contains_key(bytes(&path)) || names.has_directory(bytes(&path)))
     }
 
     fn list(&self, directory: &Path) -> Result<Vec<String>> {
+        let shortest = shortest(directory);
         let names = self.shared.names.lock();
-        if !names.has_directory(directory) {
+        if !names.has_directory(bytes(&shortest)) {
             return Err(missing("list", directory));
         }
-        let inside = |path: &&PathBuf| path.as_path() != directory && parent(path) == directory;
-        let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
-        Ok(names.files.keys().chain(&names.directories).filter(inside).filter_map(name).collect())
+        Ok(names.inside(bytes(&shortest)))
     }
 
     fn create_dir_all(&self, directory: &Path) -> Result<()> {
         let mut names = self.shared.names.lock();
-        if let Some(file) = directory.ancestors().find(|path| names.files.contains_key(*path)) {
+        let is_file = |path: &&Path| names.files.contains_key(bytes(&shortest(path)));
+        if let Some(file) = directory.ancestors().find(is_file) {
             return Err(Error::io("create directory", file, io::Error::from(io::ErrorKind::NotADirectory)));
         }
         names.add_directory(directory);
@@ -239,7 +270,8 @@ impl Vfs for MemVfs {
 
     fn sync_dir(&self, directory: &Path) -> Result<()> {
         let names = self.shared.names.lock();
-        if names.has_directory(directory) { Ok(()) } else { Err(missing("sync", directory)) }
+        let exists = names.has_directory(bytes(&shortest(directory)));
+        if exists { Ok(()) } else { Err(missing("sync", directory)) }
     }
 
     fn lock(&self, path: &Path, kind: LockKind) -> Result<Box<dyn FileLock>> {
@@ -253,8 +285,9 @@ impl Vfs for MemVfs {
                 _ => {}
             }
         }
+        let name = Name::from(path);
         let mut locks = self.shared.locks.lock();
-        let holders = locks.entry(path.to_path_buf()).or_default();
+        let holders = locks.entry(name.clone()).or_default();
         let free = match kind {
             LockKind::Exclusive => !holders.exclusive && holders.shared == 0,
             LockKind::Shared => !holders.exclusive,
@@ -266,7 +299,7 @@ impl Vfs for MemVfs {
             LockKind::Exclusive => holders.exclusive = true,
             LockKind::Shared => holders.shared += 1,
         }
-        Ok(Box::new(MemLock { vfs: self.clone(), path: path.to_path_buf(), kind }))
+        Ok(Box::new(MemLock { vfs: self.clone(), name, kind }))
     }
 
     fn fill_random(&self, out: &mut [u8]) -> Result<()> {
@@ -288,7 +321,7 @@ struct Holders {
 #[derive(Debug)]
 struct MemLock {
     vfs: MemVfs,
-    path: PathBuf,
+    name: Name,
     kind: LockKind,
 }
 
@@ -297,7 +330,7 @@ impl FileLock for MemLock {}
 impl Drop for MemLock {
     fn drop(&mut self) {
         let mut locks = self.vfs.shared.locks.lock();
-        if let Some(holders) = locks.get_mut(&self.path) {
+        if let Some(holders) = locks.get_mut(&self.name) {
             match self.kind {
                 LockKind::Exclusive => holders.exclusive = false,
                 LockKind::Shared => holders.shared -= 1,
@@ -308,7 +341,7 @@ impl Drop for MemLock {
 
 #[derive(Debug)]
 struct MemFile {
-    path: PathBuf,
+    name: Name,
     node: Arc<Node>,
     access: Access,
 }
@@ -317,13 +350,13 @@ impl MemFile {
     /// Changes the content, made at least `len` bytes long before.
     fn change(&self, op: &'static str, len: usize, change: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         if self.access == Access::Read {
-            return Err(Error::io(op, &self.path, io::Error::from(io::ErrorKind::PermissionDenied)));
+            return Err(Error::io(op, self.path(), io::Error::from(io::ErrorKind::PermissionDenied)));
         }
         let mut content = self.node.content.write();
         let data = content.thaw();
         if let Some(more) = len.checked_sub(data.len()) {
             data.try_reserve(more)
-                .map_err(|_| Error::io(op, &self.path, io::Error::from(io::ErrorKind::StorageFull)))?;
+                .map_err(|_| Error::io(op, self.path(), io::Error::from(io::ErrorKind::StorageFull)))?;
             data.resize(len, 0);
         }
         change(data);
@@ -332,13 +365,13 @@ impl MemFile {
 
     fn position(&self, op: &'static str, offset: u64) -> Result<usize> {
         usize::try_from(offset)
-            .map_err(|_| Error::io(op, &self.path, io::Error::from(io::ErrorKind::FileTooLarge)))
+            .map_err(|_| Error::io(op, self.path(), io::Error::from(io::ErrorKind::FileTooLarge)))
     }
 }
 
 impl File for MemFile {
     fn path(&self) -> &Path {
-        &self.path
+        self.name.as_path()
     }
 
     fn len(&self) -> Result<u64> {

@@ -13,6 +13,7 @@ mod bytes_file;
 #[cfg(any(test, feature = "test-util"))]
 mod fault;
 mod mem;
+mod name;
 mod os;
 #[cfg(any(test, feature = "test-util"))]
 mod sim;
@@ -136,6 +137,11 @@ pub trait File: Send + Sync + fmt::Debug {
             return Ok(());
         }
         Err(Error::corruption(self.path(), offset, format!("the file ends before {wanted} bytes from here")))
+    }
+
+    /// The whole content, if it lies in memory and does not change: whoever reads little at a time need not copy it.
+    fn in_memory(&self) -> Option<&[u8]> {
+        None
     }
 
     /// Writes all of `data`, extending the file when it reaches beyond its end.

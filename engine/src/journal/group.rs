@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use base::codec::Malformed;
 use base::record::Stamp;
@@ -9,8 +10,9 @@ use base::seeded::{self, Bug};
 use base::{Entry, Error, InternalKey, Payload, Result};
 use wal::BatchReader;
 
+use super::company::Company;
 use super::prepare::Prepared;
-use super::queue::{Durability, Outcome, Request, Waiter};
+use super::queue::{Durability, Outcome, Queue, Request, Waiter};
 use super::space::no_generation;
 use super::{Journal, Leader, Unsynced};
 use crate::generation::Generation;
@@ -24,32 +26,56 @@ impl Journal {
     pub(super) fn lead(&self, own: Option<Request>) -> Outcome {
         let mut leader = self.leader.lock();
         let group = std::mem::take(&mut leader.group);
-        let mut settle = Settle { journal: self, group, own: Outcome::Waiting, next: None, settled: false };
+        let mut settle =
+            Settle { journal: self, group, own: Outcome::Waiting, next: None, settled: false, company: 0 };
         settle.group.extend(own);
         for round in 1.. {
             settle.settled = false;
-            if settle.group.is_empty() {
-                self.queue.lock().take_group(self.limits.group_bytes, &mut settle.group);
-            }
+            self.gather(&mut leader.company, &mut settle.group);
             if seeded::is(Bug::AcknowledgeBeforeWrite) {
                 settle.group.iter().for_each(|request| request.finish(Outcome::Done));
                 std::thread::yield_now();
             }
             let outcome = self.write_group(&mut leader, &mut settle.group);
-            if !settle.settle(outcome, round < ROUNDS_MAX) {
+            let goes_on = settle.settle(outcome, round < ROUNDS_MAX);
+            leader.company.met(settle.company);
+            if !goes_on {
                 break;
             }
         }
-        let Some(next) = settle.next.take() else {
+        let next = settle.next.take();
+        if next.is_none() && settle.group.len() <= 1 {
             settle.acknowledge();
             leader.group = std::mem::take(&mut settle.group);
             return std::mem::replace(&mut settle.own, Outcome::Waiting);
-        };
-        // Its group is on the way to the disk while the followers of this one are woken, which may take as long as a sync.
+        }
+        // The next group is on the way to the disk while the followers of this one are woken, which may take as long as a sync.
         drop(leader);
-        next.finish(Outcome::Lead);
+        if let Some(next) = next {
+            next.finish(Outcome::Lead);
+        }
         settle.acknowledge();
         std::mem::replace(&mut settle.own, Outcome::Waiting)
+    }
+
+    /// Takes what has queued into the group, which holds the leader's own request or nothing.
+    fn gather(&self, company: &mut Company, group: &mut Vec<Request>) {
+        let leads_alone = |own: &Request| own.durability == Durability::Buffered || !company.is_expected();
+        if group.first().is_some_and(leads_alone) {
+            return;
+        }
+        let mut queue = self.queue.lock();
+        let present = group.len() + queue.waiting.len();
+        if queue.leads_to_sync(group.first())
+            && let Some((expected, patience)) = company.worth_waiting_for(present)
+        {
+            queue.awaited = expected - group.len();
+            let is_short = |queue: &mut Queue| queue.waiting.len() < queue.awaited;
+            self.gathered.wait_while_for(&mut queue, is_short, patience);
+            queue.awaited = usize::MAX;
+            company.waited(expected - present, group.len() + queue.waiting.len() - present);
+        }
+        queue.take_group(self.limits.group_bytes, group);
     }
 
     fn write_group(&self, leader: &mut Leader, group: &mut [Request]) -> Result<()> {
@@ -63,7 +89,9 @@ impl Journal {
             self.append(leader, group, number)?;
         }
         if group.iter().any(|request| request.durability == Durability::Sync) {
+            let begun = Instant::now();
             self.sync_logs(leader, group.last().map_or(0, |request| request.number))?;
+            leader.company.synced(begun.elapsed());
         }
         if let Some((_, version)) = last {
             let active = leader.active()?;
@@ -223,6 +251,8 @@ struct Settle<'a> {
     /// Who is to lead next.
     next: Option<Arc<Waiter>>,
     settled: bool,
+    /// How many requests were in the last group, or had queued at its end.
+    company: usize,
 }
 
 impl Settle<'_> {
@@ -261,6 +291,7 @@ impl Settle<'_> {
     /// Makes the request at the front of the queue the next leader. True when the present one is to go on instead.
     fn pass_lead(&mut self, may_go_on: bool) -> bool {
         let mut queue = self.journal.queue.lock();
+        self.company = self.group.len() + queue.waiting.len();
         if may_go_on && queue.has_only_buffered() {
             return true;
         }

@@ -3,7 +3,7 @@
 //! The first committer to find no leader becomes the leader. It takes what has queued, writes it in one write to one
 //! log, syncs once if anybody asked for it, inserts it all into the memtable, publishes the newest version and wakes the
 //! others; then the first request that queued meanwhile leads the next group. A lone committer pays no thread
-//! switch.
+//! switch. A leader that is to sync waits a moment for those whom the last sync has let go ([`company`]).
 //!
 //! # Invariants
 //! 1. Commit numbers are consecutive, and the order of the queue is the order of numbers and of versions.
@@ -14,6 +14,7 @@
 //!
 //! Lock order: `leader`, then `queue` or `space` (never both), then the view lock.
 
+mod company;
 mod gauges;
 mod group;
 mod prepare;
@@ -26,12 +27,13 @@ use std::sync::{Arc, Weak};
 
 use base::seeded::{self, Bug};
 use base::{Error, Halt, Result, SharedVersion, Version};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::generation::Generation;
 use crate::guarded::Guarded;
 use crate::view::Views;
 
+use company::Company;
 use gauges::Gauges;
 pub(crate) use prepare::prepare;
 pub use prepare::{MAX_VALUE_BYTES, Prepared};
@@ -63,6 +65,8 @@ pub(crate) struct Journal {
     views: Arc<Views>,
     limits: Limits,
     queue: Mutex<Queue>,
+    /// As many requests have queued as the leader waits for.
+    gathered: Condvar,
     space: Space,
     leader: Guarded<Leader>,
     /// The generation that the next rotation switches to.
@@ -82,6 +86,7 @@ struct Leader {
     scratch: Vec<u8>,
     /// Kept for its allocation.
     group: Vec<Request>,
+    company: Company,
     /// Logs with commits that were not synced, oldest first.
     unsynced: Vec<Unsynced>,
 }
@@ -140,6 +145,7 @@ impl Journal {
             next_number: start.last_commit + 1,
             last_version: start.last_version,
             waiting: VecDeque::new(),
+            awaited: usize::MAX,
             has_leader: false,
             closed: false,
         };
@@ -150,6 +156,7 @@ impl Journal {
             views,
             limits,
             queue: Mutex::new(queue),
+            gathered: Condvar::new(),
             space: Space::new(limits.allocation_step_bytes),
             spare: Mutex::new(None),
             frozen: Mutex::new(VecDeque::new()),
@@ -190,14 +197,11 @@ impl Journal {
         let queued = {
             let mut queue = self.queue.lock();
             let (number, version) = (queue.next_number - 1, queue.last_version);
-            queue.push(Request {
-                prepared: None,
-                number,
-                version,
-                durability: Durability::Sync,
-                place: 0,
-                waiter: None,
-            })
+            let (durability, place) = (Durability::Sync, 0);
+            self.push(
+                &mut queue,
+                Request { prepared: None, number, version, durability, place, waiter: None },
+            )
         };
         self.finish::<std::convert::Infallible>(queued).map_err(|error| match error {
             CommitError::NotWritten(error) | CommitError::Unknown(error) => error,
@@ -227,7 +231,15 @@ impl Journal {
         queue.next_number += 1;
         queue.last_version = version;
         let prepared = Some(prepared);
-        Ok(queue.push(Request { prepared, number, version, durability, place: 0, waiter: None }))
+        Ok(self.push(&mut queue, Request { prepared, number, version, durability, place: 0, waiter: None }))
+    }
+
+    fn push(&self, queue: &mut Queue, request: Request) -> Queued {
+        let queued = queue.push(request);
+        if queue.waiting.len() >= queue.awaited {
+            self.gathered.notify_one();
+        }
+        queued
     }
 
     fn finish<C>(&self, queued: Queued) -> Result<(), CommitError<C>> {

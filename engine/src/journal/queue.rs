@@ -135,6 +135,8 @@ pub(super) struct Queue {
     pub(super) next_number: u64,
     pub(super) last_version: Version,
     pub(super) waiting: VecDeque<Request>,
+    /// The leader is told when so many wait.
+    pub(super) awaited: usize,
     pub(super) has_leader: bool,
     pub(super) closed: bool,
 }
@@ -157,6 +159,11 @@ impl Queued {
 }
 
 impl Queue {
+    /// True when the one who leads next is to sync: it is `own`, or the first that waits.
+    pub(super) fn leads_to_sync(&self, own: Option<&Request>) -> bool {
+        own.or(self.waiting.front()).is_some_and(|request| request.durability == Durability::Sync)
+    }
+
     /// Takes a request in. While there is no leader, nothing waits: then the request is the first of the next group, and a lone
     /// committer meets neither queue nor waiter.
     pub(super) fn push(&mut self, mut request: Request) -> Queued {
@@ -181,9 +188,9 @@ impl Queue {
         !self.waiting.is_empty() && self.waiting.iter().all(buffered)
     }
 
-    /// Takes the longest run from the front that fits in `limit_bytes`, at least one request.
+    /// Adds the longest run from the front with which the group fits in `limit_bytes`; at least one request if it is empty.
     pub(super) fn take_group(&mut self, limit_bytes: usize, group: &mut Vec<Request>) {
-        let mut bytes = 0;
+        let mut bytes = group.iter().map(Request::log_bytes).sum::<usize>();
         while let Some(front) = self.waiting.front() {
             bytes += front.log_bytes();
             if !group.is_empty() && bytes > limit_bytes {

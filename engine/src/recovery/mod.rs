@@ -1,13 +1,15 @@
 //! Recovery: from the logs of unflushed generations to a state that is durable before anybody sees it.
 //!
 //! [`check_strays`] asks the files that the manifest does not list whether it is whole. [`survey`] lists every record of every log, [`sequence`] finds the commits that count, [`replay`] brings them into a
-//! memtable, and [`SortedWrites`] into the order of tables. Nothing here changes a file; `open` makes the result durable.
+//! memtable, and [`SortedWrites`] into the order of tables, which [`write_tables`] writes. Nothing here changes a file that was there;
+//! `open` makes the result durable.
 
 mod replay;
 mod sequence;
 mod sorted;
 mod strays;
 mod survey;
+mod tables;
 mod unconfirmed;
 
 use std::time::Duration;
@@ -19,6 +21,7 @@ pub(crate) use sequence::{Sequence, sequence};
 pub(crate) use sorted::SortedWrites;
 pub(crate) use strays::check_strays;
 pub(crate) use survey::{LogSurvey, survey};
+pub(crate) use tables::write_tables;
 pub(crate) use unconfirmed::CopyUnconfirmed;
 
 /// What opening found and did.

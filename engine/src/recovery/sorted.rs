@@ -20,6 +20,13 @@ pub(crate) struct SortedWrites<'a> {
     writes: Vec<(InternalKey<'a>, Entry<'a>)>,
     /// Indices into `writes` in the order of the keys, each with the first eight bytes of its key.
     order: Vec<(u64, usize)>,
+}
+
+/// A part of them, with whole user keys.
+#[derive(Clone, Debug)]
+pub(crate) struct SortedPart<'a> {
+    writes: &'a [(InternalKey<'a>, Entry<'a>)],
+    order: &'a [(u64, usize)],
     position: Option<usize>,
 }
 
@@ -40,7 +47,7 @@ impl<'a> SortedWrites<'a> {
             writes.push((key, entry));
             Ok(())
         })?;
-        let mut run = Self { writes, order, position: None };
+        let mut run = Self { writes, order };
         run.sort();
         Ok(run)
     }
@@ -53,11 +60,37 @@ impl<'a> SortedWrites<'a> {
         });
     }
 
-    /// True when there is no write.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+    /// How many writes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
     }
 
+    /// All of them in up to `count` parts, about as long as each other, in the order of the keys; none is empty.
+    pub(crate) fn parts(&self, count: usize) -> Vec<SortedPart<'_>> {
+        let mut parts = Vec::with_capacity(count);
+        let mut rest = self.order.as_slice();
+        for left in (1..=count).rev() {
+            let (part, behind) = rest.split_at(self.end_of_part(rest, rest.len().div_ceil(left)));
+            rest = behind;
+            if !part.is_empty() {
+                parts.push(SortedPart { writes: &self.writes, order: part, position: None });
+            }
+        }
+        parts
+    }
+
+    /// Where a part of at least `len` of `order` ends without a user key in two parts.
+    fn end_of_part(&self, order: &[(u64, usize)], len: usize) -> usize {
+        let user_key = |position: usize| {
+            let (_, index) = order.get(position)?;
+            self.writes.get(*index).map(|(key, _)| key.user_key)
+        };
+        let Some(last) = len.checked_sub(1).and_then(user_key) else { return len };
+        (len..order.len()).find(|position| user_key(*position) != Some(last)).unwrap_or(order.len())
+    }
+}
+
+impl<'a> SortedPart<'a> {
     fn at(&self, position: usize) -> Option<&(InternalKey<'a>, Entry<'a>)> {
         let (_, index) = self.order.get(position)?;
         self.writes.get(*index)
@@ -100,7 +133,7 @@ fn head(user_key: &[u8]) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-impl Cursor for SortedWrites<'_> {
+impl Cursor for SortedPart<'_> {
     fn key(&self) -> Option<InternalKey<'_>> {
         self.here().map(|(key, _)| *key)
     }
@@ -159,8 +192,9 @@ mod tests {
             |version| keys.map(|key| (InternalKey::new(key, Version(version)), Entry::inline(key)));
         let writes: Vec<_> = [1, 2, 3].into_iter().flat_map(versions).collect();
         let order = writes.iter().enumerate().map(|(at, (key, _))| (head(key.user_key), at)).collect();
-        let mut run = SortedWrites { writes, order, position: None };
-        run.sort();
+        let mut sorted = SortedWrites { writes, order };
+        sorted.sort();
+        let mut run = sorted.parts(1).remove(0);
         let mut found = Vec::new();
         run.first().unwrap();
         while let Some(key) = run.key() {
@@ -179,5 +213,33 @@ mod tests {
             run.prev().unwrap();
             assert_eq!(run.position, at.checked_sub(1));
         }
+    }
+
+    /// Goal: parts are all writes in their order, and no user key is in two. Method: keys of 1 to 9 versions, and every number of
+    /// parts up to more than there are keys.
+    #[test]
+    fn parts_keep_user_keys_whole() {
+        let mut writes = Vec::new();
+        for (key, versions) in [(&b"a"[..], 9), (b"b", 1), (b"c", 5), (b"d", 2)] {
+            writes.extend(
+                (1..=versions).map(|version| (InternalKey::new(key, Version(version)), Entry::inline(key))),
+            );
+        }
+        let order = writes.iter().enumerate().map(|(at, (key, _))| (head(key.user_key), at)).collect();
+        let mut sorted = SortedWrites { writes, order };
+        sorted.sort();
+        for count in 1..20 {
+            let parts = sorted.parts(count);
+            assert!((1..=count.min(4)).contains(&parts.len()));
+            let joined: Vec<_> = parts.iter().flat_map(|part| part.order).copied().collect();
+            assert_eq!(joined, sorted.order, "{count} parts");
+            for pair in parts.windows(2) {
+                let (before, after) = (&mut pair[0].clone(), &mut pair[1].clone());
+                before.last().unwrap();
+                after.first().unwrap();
+                assert!(before.key().unwrap().user_key < after.key().unwrap().user_key);
+            }
+        }
+        assert_eq!(sorted.parts(2).len(), 2);
     }
 }

@@ -104,6 +104,15 @@ pub(crate) fn survey(
 }
 
 impl LogSurvey {
+    /// The file.
+    pub(crate) fn name(&self) -> NumberedFile {
+        if self.is_vlog {
+            NumberedFile::ValueLog(self.file_number)
+        } else {
+            NumberedFile::Wal(self.file_number)
+        }
+    }
+
     /// The verified payload of a record; shared with the map, where there is one.
     pub(crate) fn payload(&self, located: &Located) -> Result<Bytes> {
         match &self.mapped {

@@ -3,6 +3,7 @@
 mod engine;
 mod facade;
 
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -166,8 +167,13 @@ impl DatabaseKind {
 
 /// Inserts into a dump; a key that comes twice is the finding.
 fn insert(state: &mut State, key: Vec<u8>, held: Held) -> Result<(), Failure> {
-    match state.insert(key.clone(), held) {
-        None => Ok(()),
-        Some(_) => Err(Failure::Refused(format!("a scan returned key {} twice", key.escape_ascii()))),
+    match state.entry(key) {
+        Entry::Vacant(place) => {
+            place.insert(held);
+            Ok(())
+        }
+        Entry::Occupied(place) => {
+            Err(Failure::Refused(format!("a scan returned key {} twice", place.key().escape_ascii())))
+        }
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use base::UnixSeconds;
 use base::clock::ManualClock;
-use base::vfs::{CrashProfile, Fault, FaultKind, FaultVfs, ImageBudget, MemVfs, SimVfs, Times, Vfs};
+use base::vfs::{CrashProfile, FaultVfs, ImageBudget, MemVfs, SimVfs, Vfs};
 
 use crate::database::{CommitFailure, Database, DatabaseKind, Durability, Failure};
 use crate::driver::take_panic;
 use crate::finding::{Checked, Finding, demand};
-use crate::history::{History, State, Write, difference};
+use crate::history::{History, State, Write, difference_of_key};
+use crate::life::Life;
 use crate::runner::{Runner, writes};
 use crate::script::{Operation, START_SECONDS, key_name, random};
 
@@ -18,6 +19,8 @@ use super::Run;
 use super::injection::{Injection, Operations};
 use super::start::Start;
 
+/// Where random bytes begin: not with those of the life that has filled the directory.
+const RANDOM_START: u64 = 1 << 32;
 /// How much is done with the database after the failure.
 const AFTERWARDS: usize = 6;
 
@@ -30,7 +33,7 @@ enum Base {
 
 impl Base {
     fn new(start: &Start, injection: Option<Injection>) -> Self {
-        let memory = MemVfs::from_snapshot(start.files.as_ref().clone());
+        let memory = MemVfs::sharing(&start.files, RANDOM_START);
         match injection {
             Some(injection) if injection.is_of_syncs() => Self::Recording(SimVfs::starting_from(&memory)),
             _ => Self::Memory(memory),
@@ -56,8 +59,8 @@ pub(super) struct Believer {
     kind: DatabaseKind,
     base: Base,
     disk: FaultVfs,
-    /// The disk of the present life; a death cuts it off.
-    life: FaultVfs,
+    /// A death cuts it off.
+    life: Life,
     clock: Arc<ManualClock>,
     now: u64,
     database: Option<Box<dyn Database>>,
@@ -68,6 +71,8 @@ pub(super) struct Believer {
     seen: usize,
     /// So many must be there after a power cut.
     durable: usize,
+    /// So many are in tables, and no log can lose them.
+    in_tables: usize,
     injection: Option<Injection>,
     most_bytes: u64,
     has_halted: bool,
@@ -83,7 +88,7 @@ impl Believer {
         }
         let mut believer = Self {
             kind: start.kind,
-            life: disk.clone(),
+            life: Life::unwatched(Arc::new(disk.clone())),
             base,
             disk,
             clock: Arc::new(ManualClock::new(UnixSeconds(START_SECONDS))),
@@ -93,6 +98,7 @@ impl Believer {
             certain: 0,
             seen: 0,
             durable: 0,
+            in_tables: 0,
             injection,
             most_bytes: 0,
             has_halted: false,
@@ -131,20 +137,26 @@ impl Believer {
     }
 
     fn open(&mut self) -> Checked {
-        self.life = FaultVfs::new(Arc::new(self.disk.clone()));
+        self.life = self.life.next();
         let vfs: Arc<dyn Vfs> = Arc::new(self.life.clone());
+        let fired_before = self.disk.fired();
         let outcome = self.guarded(|| self.kind.open(&vfs, &self.clock))?;
+        let has_misread =
+            self.injection.is_some_and(Injection::is_misreading) && self.disk.fired() > fired_before;
         self.database = self.excused(outcome)?;
         let Some(found) = self.dump()? else {
             // Nothing can be said of what it shows: closed again until the next attempt.
             return self.kill();
         };
-        let commits = self.least()..=self.history.commits();
+        // A log that reads as damaged or shorter than it is may look torn, and its marks may be what is damaged.
+        let least = if has_misread { self.in_tables } else { self.least() };
+        let commits = least..=self.history.commits();
         self.certain =
             self.history.prefix(&found, self.now, commits).map_err(|finding| finding.at("open"))?;
         self.seen = self.certain;
         self.history.truncate(self.certain);
         self.durable = self.certain;
+        self.in_tables = self.certain;
         Ok(())
     }
 
@@ -156,7 +168,7 @@ impl Believer {
 
     /// The process dies.
     fn kill(&mut self) -> Checked {
-        self.life.inject(Fault::new(FaultKind::Io).times(Times::Forever));
+        self.life.end();
         let database = self.database.take();
         self.guarded(|| {
             drop(database);
@@ -232,8 +244,12 @@ impl Believer {
             _ => database.sync(),
         })?;
         let is_done = self.excused(outcome)?.is_some();
-        if is_done && operation == Operation::Sync && self.certain == self.history.commits() {
-            self.durable = self.certain;
+        if is_done && self.certain == self.history.commits() {
+            match operation {
+                Operation::Sync => self.durable = self.certain,
+                Operation::Flush | Operation::Compact => self.in_tables = self.certain,
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -243,6 +259,7 @@ impl Believer {
         let outcome = self.guarded(|| database.close())?;
         if self.excused(outcome)?.is_some() {
             self.durable = self.certain;
+            self.in_tables = self.certain;
         }
         Ok(())
     }
@@ -253,11 +270,9 @@ impl Believer {
         for key in (0..3).map(key_name) {
             let outcome = self.guarded(|| database.get(&key))?;
             let Some(found) = self.excused(outcome)? else { continue };
-            let found: State = found.map(|held| (key.clone(), held)).into_iter().collect();
             let state = (self.certain..=self.history.commits()).find(|&commits| {
-                let expected = self.history.state(commits).get_key_value(&key);
-                let expected = expected.map(|(key, held)| (key.clone(), held.clone())).into_iter().collect();
-                difference(&expected, &found, self.now).is_none()
+                let expected = self.history.state(commits).get(&key);
+                difference_of_key(&key, expected, found.as_ref(), self.now).is_none()
             });
             let wrong = || Finding::new(format!("get of {} is wrong: {found:?}", key.escape_ascii()));
             self.seen = self.seen.max(state.ok_or_else(wrong)?);

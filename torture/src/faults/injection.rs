@@ -101,6 +101,11 @@ impl Injection {
         matches!(self, Self::Fault { kind: FaultKind::SyncReverted, .. })
     }
 
+    /// A read returns something else than the file holds.
+    pub(super) fn is_misreading(self) -> bool {
+        matches!(self, Self::Fault { kind: FaultKind::ShortRead | FaultKind::FlippedBit, .. })
+    }
+
     pub(super) fn is_full_disk(self) -> bool {
         matches!(self, Self::Full { .. })
     }

@@ -12,7 +12,7 @@ mod start;
 use crate::campaign::{Campaign, Case, Size};
 use crate::database::{DatabaseKind, Durability};
 use crate::finding::{Checked, Finding};
-use crate::script::{Script, random, short, short_count};
+use crate::script::{self, Script, short, short_count};
 
 use self::believer::Believer;
 use self::injection::Injection;
@@ -27,12 +27,16 @@ const VARIANTS: u64 = 8;
 #[derive(Debug, Default)]
 pub struct Faults;
 
+/// A random script has tens of thousands of places for a failure, too many for one case: it comes in so many parts. Cores share
+/// them, and a case that hangs is told from one that is long.
+const PARTS: u64 = 60;
+
 /// How long the short scripts are, and how many random ones there are.
 fn extent(size: Size) -> (u32, u64) {
     match size {
         Size::Ci => (1, 2),
         Size::Full => (2, 20),
-        Size::Timed => (2, u64::MAX / 2),
+        Size::Timed => (2, u64::MAX / (2 * PARTS)),
     }
 }
 
@@ -47,15 +51,14 @@ impl Campaign for Faults {
 
     fn cases(&self, size: Size) -> Option<u64> {
         let (longest, random) = extent(size);
-        Some(short_count(longest) * VARIANTS + random)
+        Some(short_count(longest) * VARIANTS + random * parts_run(size))
     }
 
     fn run(&self, case: &mut Case<'_>) -> Checked {
-        let (start, script) = choose(case)?;
+        let Chosen { start, script, part } = choose(case)?;
         let clean = attempt(&start, &script, None)?;
         for (number, injection) in Injection::all(&clean).into_iter().enumerate() {
-            let part = part(case.size, &script);
-            if number as u64 % part != case.index % part {
+            if part.is_some_and(|part| number as u64 % PARTS != part) {
                 continue;
             }
             let place = |finding: Finding| finding.at(format!("{start}, {injection}"));
@@ -65,17 +68,17 @@ impl Campaign for Faults {
             case.counters.add("halts", u64::from(run.has_halted));
             case.counters.add("cuts", run.cuts);
         }
-        case.counters.count("scripts");
+        let is_counted = part.is_none_or(|part| part == 0) || parts_run(case.size) == 1;
+        case.counters.add("scripts", u64::from(is_counted));
         Ok(())
     }
 }
 
-/// One of so many failures will do, but for a release; which ones differs from script to script.
-fn part(size: Size, script: &Script) -> u64 {
-    match (size, script.0.len() > 3) {
-        (Size::Full, _) | (_, false) => 1,
-        (Size::Timed, true) => 20,
-        (Size::Ci, true) => 60,
+/// How many parts of a random script are run. One will do, but for a release.
+fn parts_run(size: Size) -> u64 {
+    match size {
+        Size::Full => PARTS,
+        Size::Ci | Size::Timed => 1,
     }
 }
 
@@ -99,23 +102,36 @@ fn mixed(index: u64, longest: u32) -> u64 {
     if index.is_multiple_of(2) && index / 2 < short { index / 2 * 211 % short } else { short + index }
 }
 
+/// What a case runs.
+struct Chosen {
+    start: Start,
+    script: Script,
+    /// Which of the [`PARTS`] of its failures; all for a short script.
+    part: Option<u64>,
+}
+
 /// Short scripts first, then random ones.
-fn choose(case: &mut Case<'_>) -> Checked<(Start, Script)> {
+fn choose(case: &mut Case<'_>) -> Checked<Chosen> {
     let (longest, _) = extent(case.size);
     let index = if case.size == Size::Timed { mixed(case.index, longest) } else { case.index };
-    let (number, variant) = (index / VARIANTS, index % VARIANTS);
+    let count = short_count(longest) * VARIANTS;
+    // Parts of one script follow each other; which ones are run, where not all are, differs from script to script.
+    let random = index.checked_sub(count).map(|at| (at / parts_run(case.size), at));
+    let variant = random.map_or(index, |(number, _)| number) % VARIANTS;
     let kind = DatabaseKind::ALL[(variant & 1) as usize];
     let start = if variant & 2 == 0 { Start::empty(kind) } else { Start::filled(kind)? };
     let durability = if variant & 4 == 0 { Durability::Sync } else { Durability::Buffered };
-    let seed = case.seed;
-    let script = case.script(|| {
-        if number < short_count(longest) {
-            short(number, durability)
-        } else {
-            random(&mut fastrand::Rng::with_seed(seed), RANDOM_LEN)
+    // The first seed is the same for all cases of a run.
+    let first_seed = case.seed.wrapping_sub(case.index);
+    let script = case.script(|| match random {
+        None => short(index / VARIANTS, durability),
+        Some((number, _)) => {
+            let seed = first_seed.wrapping_add(count).wrapping_add(number);
+            script::random(&mut fastrand::Rng::with_seed(seed), RANDOM_LEN)
         }
     });
-    Ok((start, script))
+    let part = random.filter(|_| script.0.len() > longest as usize).map(|(_, at)| at % PARTS);
+    Ok(Chosen { start, script, part })
 }
 
 /// Runs the script with the failure, then checks what is left without it.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use base::vfs::MemVfs;
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::database::DatabaseKind;
@@ -18,7 +19,7 @@ use crate::script::filling;
 #[derive(Clone, Debug)]
 pub(super) struct Start {
     pub(super) kind: DatabaseKind,
-    pub(super) files: Arc<BTreeMap<PathBuf, Vec<u8>>>,
+    pub(super) files: Arc<BTreeMap<PathBuf, Bytes>>,
     pub(super) state: Arc<State>,
 }
 
@@ -40,7 +41,7 @@ impl Start {
         runner.run(&filling())?;
         let state = Arc::new(runner.history().last().clone());
         runner.kill();
-        let start = Self { kind, files: Arc::new(disk.snapshot()), state };
+        let start = Self { kind, files: Arc::new(disk.share()), state };
         filled.push(start.clone());
         Ok(start)
     }

@@ -104,10 +104,10 @@ impl Power {
                 finding.at(format!("{kind:?}, {profile:?}, after operation {moment}: {}", image.explain()))
             };
             let disk = image.clone().into_mem();
-            let copy = disk.snapshot();
+            let again = fingerprint.is_multiple_of(SECOND_EVERY).then(|| disk.snapshot());
             check(disk, &expected, case.seed ^ fingerprint).map_err(explained)?;
-            if fingerprint.is_multiple_of(SECOND_EVERY) {
-                second::cut_again(case, copy, &expected).map_err(explained)?;
+            if let Some(files) = again {
+                second::cut_again(case, files, &expected).map_err(explained)?;
             }
         }
         Ok(())

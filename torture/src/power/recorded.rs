@@ -48,7 +48,7 @@ impl Recorded {
         let mut runner = Runner::create(kind, disk, &marks)?;
         let mut last_operation = 0;
         for (at, operation) in script.0.iter().enumerate() {
-            last_operation = sim.recording().len();
+            last_operation = sim.recorded();
             let place = |finding: Finding| finding.at(format!("{kind:?}, operation {at}, `{operation}`"));
             runner.operation(*operation).map_err(place)?;
         }

@@ -43,13 +43,13 @@ pub(super) fn kill_then_cut(
 /// Opens what is on `sim`, which must show what `first` says, and cuts the power at every moment of that: what is left must
 /// be as `before` says until the open has returned, and hold what it has shown from then on.
 fn cut_during_open(case: &mut Case<'_>, sim: &SimVfs, first: &Expected, before: &Expected) -> Checked {
-    let from = sim.recording().len();
+    let from = sim.recorded();
     let disk: Arc<dyn Vfs> = Arc::new(sim.clone());
     let opened_at = Cell::new(None);
     let marks = |mark| {
         // The first of these comes when the open returns.
         if matches!(mark, Mark::Durable(_)) && opened_at.get().is_none() {
-            opened_at.set(Some(sim.recording().len()));
+            opened_at.set(Some(sim.recorded()));
         }
     };
     let (mut runner, commits) = open(disk, first, &marks)?;

@@ -16,7 +16,7 @@ struct Traits {
     modified: Option<SystemTime>,
 }
 
-/// Names, lengths, contents and times of all files in a directory, and the time of the directory itself.
+/// Names, lengths, contents and times of all that is in a directory, and the time of the directory itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     modified: Option<SystemTime>,
@@ -53,7 +53,10 @@ fn take(directory: &Path) -> io::Result<Fingerprint> {
         let entry = entry?;
         let metadata = entry.metadata()?;
         let mut content = Vec::new();
-        std::fs::OpenOptions::new().read(true).open(entry.path())?.read_to_end(&mut content)?;
+        // A directory does not belong there, which is the finding.
+        if metadata.is_file() {
+            std::fs::OpenOptions::new().read(true).open(entry.path())?.read_to_end(&mut content)?;
+        }
         let mut hasher = DefaultHasher::new();
         content.hash(&mut hasher);
         let traits =

@@ -71,6 +71,7 @@ impl Judge<'_> {
             Ok(opened) => opened,
             Err(error) => return self.refused(&disk, &error),
         };
+        self.has_all_files()?;
         let reading = opened.read()?;
         let allowed = self.allowed();
         let agreement = self.agreement(&reading, allowed)?;
@@ -89,6 +90,7 @@ impl Judge<'_> {
         let checked = match outcome {
             Err(error) => self.refused(&disk, &error).map(|_| ()),
             Ok(opened) => {
+                self.has_all_files()?;
                 let reading = opened.read()?;
                 self.agreement(&reading, self.allowed()).map(|_| ())
             }
@@ -112,6 +114,19 @@ impl Judge<'_> {
         }
         demand(now == self.damaged.files, || format!("open refuses and changes files: {error}"))?;
         Ok(Outcome::DetectedAtOpen)
+    }
+
+    /// A database that has lost a numbered file does not open.
+    fn has_all_files(&self) -> Checked {
+        if !matches!(self.damage, Damage::Delete { .. } | Damage::DeleteTwo { .. }) {
+            return Ok(());
+        }
+        let is_numbered = |path: &PathBuf| ["sst", "vlog", "wal"].contains(&Reference::kind(path));
+        let mut gone = self.damaged.touched.iter().filter(|path| !self.damaged.files.contains_key(*path));
+        match gone.find(|path| is_numbered(path)) {
+            None => Ok(()),
+            Some(path) => Err(Finding::new(format!("it opens without {}", path.display()))),
+        }
     }
 
     /// Whether open may refuse because of this file: damage inside tables and segments it must survive.

@@ -4,16 +4,17 @@
 //! Space is counted as a disk counts it: in blocks, from the first write into them (or when they are allocated) until
 //! the file is cut before them, or has neither a name nor an open handle nor a map any more. A length alone takes nothing.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::vfs::name::{Name, bytes, shortest};
 use crate::vfs::{Access, Vfs, parent};
 
 /// The unit in which space is taken, in bytes.
 const BLOCK_BYTES: u64 = 512;
 
 /// A file, whatever its name is by now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FileId(u64);
 
 /// What one file has taken.
@@ -56,13 +57,13 @@ impl Account {
 pub(super) struct Ledger {
     limit_bytes: Option<u64>,
     used_blocks: u64,
-    ids: HashMap<PathBuf, FileId>,
-    accounts: HashMap<FileId, Account>,
-    known_directories: BTreeSet<PathBuf>,
+    ids: BTreeMap<Name, FileId>,
+    accounts: BTreeMap<FileId, Account>,
+    known_directories: BTreeSet<Name>,
     next_id: u64,
     /// Files and directories of which the next sync reports what an earlier one has kept to itself.
-    late_files: HashSet<FileId>,
-    late_directories: BTreeSet<PathBuf>,
+    late_files: BTreeSet<FileId>,
+    late_directories: BTreeSet<Name>,
 }
 
 impl Ledger {
@@ -76,17 +77,16 @@ impl Ledger {
 
     /// Counts the files that were in a directory before it was first seen.
     pub(super) fn learn(&mut self, inner: &dyn Vfs, directory: &Path) {
-        if self.known_directories.contains(directory) {
+        if self.known_directories.contains(bytes(&shortest(directory))) {
             return;
         }
         let Ok(names) = inner.list(directory) else { return };
-        self.known_directories.insert(directory.to_path_buf());
+        self.known_directories.insert(Name::from(directory));
         for name in names {
             let path = if directory == Path::new(".") { PathBuf::from(name) } else { directory.join(name) };
             // A directory also opens as a file on some systems; it has no length that counts.
-            let is_file = inner.list(&path).is_err();
             if let Ok(file) = inner.open(&path, Access::Read)
-                && is_file
+                && inner.list(&path).is_err()
             {
                 let id = self.created(&path);
                 self.take(id, 0, file.len().unwrap_or(0));
@@ -101,34 +101,42 @@ impl Ledger {
 
     /// The id of the file that is there by this name now.
     pub(super) fn id(&mut self, path: &Path) -> FileId {
-        match self.ids.get(path) {
+        match self.ids.get(bytes(&shortest(path))) {
             Some(id) => *id,
             None => self.created(path),
         }
     }
 
     pub(super) fn created(&mut self, path: &Path) -> FileId {
-        self.removed(path);
         let id = FileId(self.next_id);
         self.next_id += 1;
-        self.ids.insert(path.to_path_buf(), id);
+        let replaced = self.ids.insert(Name::from(path), id);
         self.accounts.insert(id, Account { has_name: true, ..Account::default() });
+        self.without_name(replaced);
         id
     }
 
     pub(super) fn removed(&mut self, path: &Path) {
-        if let Some(id) = self.ids.remove(path) {
-            self.change(id, |account| account.has_name = false);
-        }
+        let removed = self.ids.remove(bytes(&shortest(path)));
+        self.without_name(removed);
     }
 
     pub(super) fn renamed(&mut self, from: &Path, to: &Path) {
+        let (from, to) = (Name::from(from), Name::from(to));
         if from == to {
             return;
         }
-        self.removed(to);
-        if let Some(id) = self.ids.remove(from) {
-            self.ids.insert(to.to_path_buf(), id);
+        let moved = self.ids.remove(&from);
+        let replaced = match moved {
+            Some(id) => self.ids.insert(to, id),
+            None => self.ids.remove(&to),
+        };
+        self.without_name(replaced);
+    }
+
+    fn without_name(&mut self, id: Option<FileId>) {
+        if let Some(id) = id {
+            self.change(id, |account| account.has_name = false);
         }
     }
 
@@ -196,11 +204,11 @@ impl Ledger {
 
     /// The next sync of this directory reports what this one does not.
     pub(super) fn report_late_of_directory(&mut self, directory: &Path) {
-        self.late_directories.insert(directory.to_path_buf());
+        self.late_directories.insert(Name::from(directory));
     }
 
     /// Whether an earlier failure is to be reported now.
     pub(super) fn take_late_report_of_directory(&mut self, directory: &Path) -> bool {
-        self.late_directories.remove(directory)
+        self.late_directories.remove(bytes(&shortest(directory)))
     }
 }

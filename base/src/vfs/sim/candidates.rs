@@ -69,6 +69,10 @@ pub(super) fn enumerate(slots: &[Slot], budget: &ImageBudget) -> Vec<Candidate> 
     }
     let mut candidates = by_kind_and_file(slots);
     let telling = candidates.len();
+    if telling >= budget.at_most {
+        candidates.truncate(budget.at_most);
+        return candidates;
+    }
     candidates.extend(one_by_one(slots));
     candidates.extend(by_order(slots));
     candidates.extend((0..u64::from(budget.random)).map(Candidate::Random));

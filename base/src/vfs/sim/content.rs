@@ -10,11 +10,13 @@ use xxhash_rust::xxh3::xxh3_128;
 pub(super) struct Content {
     data: Vec<u8>,
     hash: OnceLock<u128>,
+    /// Something in it was never written, and filled.
+    pub(super) is_filled: bool,
 }
 
 impl Content {
     pub(super) fn new(data: Vec<u8>) -> Self {
-        Self { data, hash: OnceLock::new() }
+        Self { data, hash: OnceLock::new(), is_filled: false }
     }
 
     pub(super) fn as_slice(&self) -> &[u8] {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
@@ -14,6 +13,7 @@ use super::inode::{Change, Inode, InodeId, SECTOR_BYTES};
 use super::state::{CrashProfile, NameChangeKind, Names, State};
 use crate::checksum::{content_hash, seeded_hash};
 use crate::vfs::MemVfs;
+use crate::vfs::name::Name;
 
 /// How many images of one crash point to look at.
 #[derive(Clone, Debug)]
@@ -127,8 +127,8 @@ impl Pending {
         let names = self.names(&choice);
         let mut filled = false;
         let files = names.into_iter().filter_map(|(path, inode)| {
-            let (content, filled_here) = self.content(inode, &choice, fill)?;
-            filled |= filled_here;
+            let content = self.content(inode, &choice, fill)?;
+            filled |= content.is_filled;
             Some((path, inode, content))
         });
         let files = files.collect();
@@ -147,12 +147,12 @@ impl Pending {
         names
     }
 
-    fn content(&self, inode: InodeId, choice: &Choice, fill: Fill) -> Option<(Arc<Content>, bool)> {
+    fn content(&self, inode: InodeId, choice: &Choice, fill: Fill) -> Option<Arc<Content>> {
         let file = self.state.files.get(&inode)?;
         let range = self.slots_of.get(&inode).cloned().unwrap_or_default();
         let chosen = choice.get(range.clone()).unwrap_or_default();
         if chosen.iter().all(|chosen| *chosen == 0) {
-            return Some((Arc::clone(&file.durable), false));
+            return Some(Arc::clone(&file.durable));
         }
         let mut kept = Vec::new();
         for (slot, chosen) in self.slots.get(range).unwrap_or_default().iter().zip(chosen) {
@@ -163,11 +163,13 @@ impl Pending {
             );
         }
         kept.sort_unstable();
-        let (data, filled) = self.build(inode, file, &kept, fill);
-        Some((Arc::new(Content::new(data)), filled))
+        let built = file.built.get_or_build(&kept, || self.build(inode, file, &kept, Fill::Zeros));
+        // Other fillings depend on more than the file.
+        let is_as_asked = fill == Fill::Zeros || !built.is_filled;
+        Some(if is_as_asked { built } else { Arc::new(self.build(inode, file, &kept, fill)) })
     }
 
-    fn build(&self, inode: InodeId, file: &Inode, kept: &[usize], fill: Fill) -> (Vec<u8>, bool) {
+    fn build(&self, inode: InodeId, file: &Inode, kept: &[usize], fill: Fill) -> Content {
         let mut data = file.durable.as_slice().to_vec();
         let mut len = data.len();
         let mut present = vec![true; len.div_ceil(SECTOR_BYTES)];
@@ -185,14 +187,16 @@ impl Pending {
         data.resize(len, 0);
         present.resize(len.div_ceil(SECTOR_BYTES), false);
         let absent = present.iter().enumerate().filter(|(_, present)| !**present).map(|(index, _)| index);
-        let mut filled = false;
+        let mut is_filled = false;
         for index in absent {
-            filled = true;
+            is_filled = true;
             let first = index * SECTOR_BYTES;
             let place = data.get_mut(first..len.min(first + SECTOR_BYTES)).unwrap_or_default();
             self.fill_sector(place, inode, first, fill);
         }
-        (data, filled)
+        let mut content = Content::new(data);
+        content.is_filled = is_filled;
+        content
     }
 
     fn fill_sector(&self, place: &mut [u8], inode: InodeId, first: usize, fill: Fill) {
@@ -223,16 +227,16 @@ impl Pending {
 
     fn explain(&self, slot: &Slot, chosen: usize) -> String {
         let path = |inode: InodeId| {
-            let named = self.state.names.iter().find(|(_, named)| **named == inode).map(|(path, _)| path);
+            let named = self.state.names.iter().find(|(_, named)| **named == inode).map(|(name, _)| name);
             let pending = self.state.pending_names.iter().rev().find(|change| change.inode == inode);
-            let path = pending.map(|change| change.kind.path()).or(named);
-            path.map_or_else(|| "a file without a name".to_owned(), |path| path.display().to_string())
+            let name = pending.map(|change| change.kind.name()).or(named);
+            name.map_or_else(|| "a file without a name".to_owned(), Name::to_string)
         };
         let unit = match &slot.unit {
             Unit::Create | Unit::Rename | Unit::Remove => {
                 let change =
                     slot.versions.first().and_then(|version| self.state.pending_names.get(version.index));
-                let name = change.map(|change| change.kind.path().display().to_string()).unwrap_or_default();
+                let name = change.map(|change| change.kind.name().to_string()).unwrap_or_default();
                 format!("{:?} {name}", slot.unit).to_lowercase()
             }
             Unit::NamesInOrder => "names".to_owned(),
@@ -290,7 +294,7 @@ pub struct Image {
     pending: Arc<Pending>,
     choice: Choice,
     fill: Fill,
-    files: Vec<(Arc<Path>, InodeId, Arc<Content>)>,
+    files: Vec<(Name, InodeId, Arc<Content>)>,
 }
 
 impl Image {
@@ -299,8 +303,8 @@ impl Image {
     #[must_use]
     pub fn hash(&self) -> u128 {
         let mut hasher = Xxh3::new();
-        for (path, _, content) in &self.files {
-            let name = path.as_os_str().as_encoded_bytes();
+        for (name, _, content) in &self.files {
+            let name = name.as_bytes();
             hasher.update(&(name.len() as u64).to_le_bytes());
             hasher.update(name);
             hasher.update(&(content.len() as u64).to_le_bytes());
@@ -314,8 +318,8 @@ impl Image {
     #[must_use]
     pub fn into_mem(self) -> MemVfs {
         let random_start = content_hash(&self.hash().to_le_bytes());
-        let files = self.files.iter().map(|(path, _, content)| (path.to_path_buf(), content.share()));
-        MemVfs::from_shared(files, &self.pending.state.directories, random_start)
+        let files = self.files.iter().map(|(name, _, content)| (name.clone(), content.share()));
+        MemVfs::from_shared(files, Arc::clone(&self.pending.state.directories), random_start)
     }
 
     /// What was kept and what was lost, a line each; the operations are counted from 0, as in
@@ -332,8 +336,8 @@ impl Image {
         text
     }
 
-    pub(super) fn inodes(&self) -> BTreeMap<PathBuf, InodeId> {
-        self.files.iter().map(|(path, inode, _)| (path.to_path_buf(), *inode)).collect()
+    pub(super) fn inodes(&self) -> BTreeMap<Name, InodeId> {
+        self.files.iter().map(|(name, inode, _)| (name.clone(), *inode)).collect()
     }
 }
 

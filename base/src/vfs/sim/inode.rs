@@ -1,8 +1,10 @@
 //! One file of the simulated disk: what is durable, and what happened to it since its last sync.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::content::Content;
 
@@ -50,6 +52,34 @@ pub(super) struct Inode {
     pub(super) events: Vec<Event>,
     /// What a reader sees.
     pub(super) visible: Vec<u8>,
+    pub(super) built: Built,
+}
+
+/// Contents that were built from the present events: neighbouring moments have most of their files in common.
+#[derive(Debug, Default)]
+pub(super) struct Built(Mutex<HashMap<Vec<usize>, Arc<Content>>>);
+
+/// A clone is made to be changed.
+impl Clone for Built {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Built {
+    /// The content with these events kept.
+    pub(super) fn get_or_build(&self, kept: &[usize], build: impl FnOnce() -> Content) -> Arc<Content> {
+        if let Some(content) = self.0.lock().get(kept) {
+            return Arc::clone(content);
+        }
+        let content = Arc::new(build());
+        self.0.lock().insert(kept.to_vec(), Arc::clone(&content));
+        content
+    }
+
+    fn forget(&mut self) {
+        self.0.get_mut().clear();
+    }
 }
 
 /// Positions were accepted by the file system in memory before they came here, so they fit.
@@ -59,13 +89,15 @@ fn position(at: u64) -> usize {
 
 impl Inode {
     pub(super) fn from_disk(data: &[u8]) -> Self {
-        Self { durable: Arc::new(Content::new(data.to_vec())), events: Vec::new(), visible: data.to_vec() }
+        let durable = Arc::new(Content::new(data.to_vec()));
+        Self { durable, visible: data.to_vec(), ..Self::default() }
     }
 
     pub(super) fn write(&mut self, op: usize, offset: u64, data: &Bytes) {
         if data.is_empty() {
             return;
         }
+        self.built.forget();
         let start = position(offset);
         let end = start.saturating_add(data.len());
         if end > self.visible.len() {
@@ -96,6 +128,7 @@ impl Inode {
         let len = position(len);
         let change = if len < self.visible.len() { Change::Cut(len) } else { Change::Grow(len) };
         if len != self.visible.len() {
+            self.built.forget();
             self.visible.resize(len, 0);
             self.events.push(Event::new(op, change));
         }
@@ -112,6 +145,7 @@ impl Inode {
         if self.events.is_empty() {
             return;
         }
+        self.built.forget();
         let durable = Arc::make_mut(&mut self.durable).data_mut();
         let mut len = durable.len();
         let mut lost: Vec<Event> = Vec::new();
@@ -136,6 +170,7 @@ impl Inode {
 
     /// A sync fails and takes back all that is not durable.
     pub(super) fn revert(&mut self) {
+        self.built.forget();
         self.events.clear();
         self.visible = self.durable.as_slice().to_vec();
     }

@@ -35,7 +35,7 @@ mod recording;
 mod state;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -44,6 +44,7 @@ use parking_lot::Mutex;
 use self::inode::InodeId;
 use self::recording::Op;
 use self::state::State;
+use super::name::{Name, bytes, shortest};
 use super::{Access, File, FileLock, LockKind, MemVfs, Unsynced, Vfs};
 use crate::Result;
 
@@ -68,13 +69,13 @@ struct Shared {
 struct Log {
     initial: Arc<State>,
     ops: Vec<Op>,
-    inodes: BTreeMap<PathBuf, InodeId>,
+    inodes: BTreeMap<Name, InodeId>,
     next_inode: InodeId,
 }
 
 impl Log {
     fn inode(&self, path: &Path) -> InodeId {
-        self.inodes.get(path).copied().unwrap_or_default()
+        self.inodes.get(bytes(&shortest(path))).copied().unwrap_or_default()
     }
 }
 
@@ -117,6 +118,12 @@ impl SimVfs {
         self.shared.log.lock().ops.push(Op::Note(mark));
     }
 
+    /// How many entries were recorded so far.
+    #[must_use]
+    pub fn recorded(&self) -> usize {
+        self.shared.log.lock().ops.len()
+    }
+
     /// What was recorded so far.
     #[must_use]
     pub fn recording(&self) -> Recording {
@@ -142,8 +149,9 @@ impl Vfs for SimVfs {
         let inner = self.shared.visible.create(path)?;
         let inode = log.next_inode;
         log.next_inode = inode.next();
-        log.inodes.insert(path.to_path_buf(), inode);
-        log.ops.push(Op::Create { path: path.into(), inode });
+        let name = Name::from(path);
+        log.inodes.insert(name.clone(), inode);
+        log.ops.push(Op::Create { name, inode });
         Ok(self.open_file(inner, inode))
     }
 
@@ -156,11 +164,12 @@ impl Vfs for SimVfs {
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         let mut log = self.shared.log.lock();
         self.shared.visible.rename(from, to)?;
+        let (from, to) = (Name::from(from), Name::from(to));
         if from != to
-            && let Some(inode) = log.inodes.remove(from)
+            && let Some(inode) = log.inodes.remove(&from)
         {
-            log.inodes.insert(to.to_path_buf(), inode);
-            log.ops.push(Op::Rename { from: from.into(), to: to.into(), inode });
+            log.inodes.insert(to.clone(), inode);
+            log.ops.push(Op::Rename { from, to, inode });
         }
         Ok(())
     }
@@ -168,8 +177,9 @@ impl Vfs for SimVfs {
     fn remove(&self, path: &Path) -> Result<()> {
         let mut log = self.shared.log.lock();
         self.shared.visible.remove(path)?;
-        if let Some(inode) = log.inodes.remove(path) {
-            log.ops.push(Op::Remove { path: path.into(), inode });
+        let name = Name::from(path);
+        if let Some(inode) = log.inodes.remove(&name) {
+            log.ops.push(Op::Remove { name, inode });
         }
         Ok(())
     }

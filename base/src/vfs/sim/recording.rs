@@ -1,7 +1,7 @@
 //! The log of a run: every change with its data, and the marks that the test put between them.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,21 +12,22 @@ use super::images::{Image, ImageBudget, Images, Pending};
 use super::inode::InodeId;
 use super::state::{CrashProfile, State};
 use crate::vfs::Unsynced;
+use crate::vfs::name::Name;
 
 /// One recorded operation. Reads leave nothing behind and are not recorded.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    Create { path: Arc<Path>, inode: InodeId },
-    Rename { from: Arc<Path>, to: Arc<Path>, inode: InodeId },
-    Remove { path: Arc<Path>, inode: InodeId },
+    Create { name: Name, inode: InodeId },
+    Rename { from: Name, to: Name, inode: InodeId },
+    Remove { name: Name, inode: InodeId },
     Write { inode: InodeId, offset: u64, data: Bytes },
     SetLen { inode: InodeId, len: u64 },
     Allocate { inode: InodeId, len: u64 },
     Sync { inode: InodeId },
-    SyncDir { directory: Arc<Path> },
+    SyncDir { directory: Name },
     FailSync { inode: InodeId, content: Unsynced },
-    FailSyncDir { directory: Arc<Path> },
-    CreateDir { directory: Arc<Path> },
+    FailSyncDir { directory: Name },
+    CreateDir { directory: Name },
     Note(u64),
 }
 
@@ -37,13 +38,13 @@ pub(super) enum Op {
 pub struct Recording {
     initial: Arc<State>,
     ops: Arc<[Op]>,
-    /// Where the last question left off.
-    replayed: Mutex<Option<(CrashProfile, Arc<State>)>>,
+    /// Where the last questions left off, one for each profile.
+    replayed: Mutex<HashMap<CrashProfile, Arc<State>>>,
 }
 
 impl Clone for Recording {
     fn clone(&self) -> Self {
-        Self { initial: Arc::clone(&self.initial), ops: Arc::clone(&self.ops), replayed: Mutex::new(None) }
+        Self { initial: Arc::clone(&self.initial), ops: Arc::clone(&self.ops), replayed: Mutex::default() }
     }
 }
 
@@ -56,7 +57,7 @@ impl fmt::Debug for Recording {
 
 impl Recording {
     pub(super) fn new(initial: Arc<State>, ops: Vec<Op>) -> Self {
-        Self { initial, ops: ops.into(), replayed: Mutex::new(None) }
+        Self { initial, ops: ops.into(), replayed: Mutex::default() }
     }
 
     /// How many entries there are: changes, syncs and marks.
@@ -123,24 +124,24 @@ impl Recording {
         let Some(op) = self.ops.get(at) else { return format!("op {at}: none") };
         let path = |inode: InodeId| self.path_of(inode, at);
         let what = match op {
-            Op::Create { path, .. } => format!("create {}", path.display()),
-            Op::Rename { from, to, .. } => format!("rename {} to {}", from.display(), to.display()),
-            Op::Remove { path, .. } => format!("remove {}", path.display()),
+            Op::Create { name, .. } => format!("create {name}"),
+            Op::Rename { from, to, .. } => format!("rename {from} to {to}"),
+            Op::Remove { name, .. } => format!("remove {name}"),
             Op::Write { inode, offset, data } => {
                 format!("write {} bytes at {offset} of {}", data.len(), path(*inode))
             }
             Op::SetLen { inode, len } => format!("set the length of {} to {len}", path(*inode)),
             Op::Allocate { inode, len } => format!("allocate {len} bytes for {}", path(*inode)),
             Op::Sync { inode } => format!("sync {}", path(*inode)),
-            Op::SyncDir { directory } => format!("sync directory {}", directory.display()),
+            Op::SyncDir { directory } => format!("sync directory {directory}"),
             Op::FailSync { inode, content: Unsynced::Kept } => {
                 format!("sync {}, which fails: content counts as clean", path(*inode))
             }
             Op::FailSync { inode, content: Unsynced::Reverted } => {
                 format!("sync {}, which fails: content is reverted", path(*inode))
             }
-            Op::FailSyncDir { directory } => format!("sync directory {}, which fails", directory.display()),
-            Op::CreateDir { directory } => format!("create directory {}", directory.display()),
+            Op::FailSyncDir { directory } => format!("sync directory {directory}, which fails"),
+            Op::CreateDir { directory } => format!("create directory {directory}"),
             Op::Note(mark) => format!("note {mark}"),
         };
         format!("op {at}: {what}")
@@ -148,16 +149,14 @@ impl Recording {
 
     /// The name a file had just before entry `at`.
     fn path_of(&self, wanted: InodeId, at: usize) -> String {
-        let named = |op: &Op| match op {
-            Op::Create { path, inode } if *inode == wanted => Some(Arc::clone(path)),
-            Op::Rename { to, inode, .. } if *inode == wanted => Some(Arc::clone(to)),
+        let at_first =
+            || self.initial.names.iter().find(|(_, inode)| **inode == wanted).map(|(name, _)| name);
+        let named = self.ops.iter().take(at).rev().find_map(|op| match op {
+            Op::Create { name, inode } | Op::Rename { to: name, inode, .. } if *inode == wanted => Some(name),
             _ => None,
-        };
-        let at_first = || {
-            self.initial.names.iter().find(|(_, inode)| **inode == wanted).map(|(path, _)| Arc::clone(path))
-        };
-        let path = self.ops.iter().take(at).rev().find_map(named).or_else(at_first);
-        path.map_or_else(|| "a file without a name".to_owned(), |path| path.display().to_string())
+        });
+        let name = named.or_else(at_first);
+        name.map_or_else(|| "a file without a name".to_owned(), Name::to_string)
     }
 
     /// What of a file is durable after everything.
@@ -169,10 +168,8 @@ impl Recording {
     /// The disk after `k`, continuing from the last question when that was earlier and of the same profile.
     fn state(&self, k: usize, profile: CrashProfile) -> Arc<State> {
         let mut replayed = self.replayed.lock();
-        let mut state = match replayed.take() {
-            Some((earlier, state)) if earlier == profile && state.position <= k => state,
-            _ => Arc::clone(&self.initial),
-        };
+        let earlier = replayed.remove(&profile).filter(|state| state.position <= k);
+        let mut state = earlier.unwrap_or_else(|| Arc::clone(&self.initial));
         let from = state.position;
         let to = k.min(self.len());
         if from < to {
@@ -181,7 +178,7 @@ impl Recording {
                 advancing.apply(op, profile);
             }
         }
-        *replayed = Some((profile, Arc::clone(&state)));
+        replayed.insert(profile, Arc::clone(&state));
         state
     }
 }

@@ -15,11 +15,12 @@
 //! file makes its creation durable, and what came before; what a length adds without content reads as zeros.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::inode::{Inode, InodeId};
 use super::recording::Op;
+use crate::vfs::mem::Directories;
+use crate::vfs::name::Name;
 use crate::vfs::{MemVfs, Unsynced, parent};
 
 /// What the file system promises.
@@ -32,7 +33,7 @@ pub enum CrashProfile {
 }
 
 /// The names that there are.
-pub(super) type Names = BTreeMap<Arc<Path>, InodeId>;
+pub(super) type Names = BTreeMap<Name, InodeId>;
 
 /// A change of names that is not durable yet.
 #[derive(Clone, Debug)]
@@ -41,67 +42,70 @@ pub(super) struct NameChange {
     pub(super) kind: NameChangeKind,
     pub(super) inode: InodeId,
     /// The directories still to be synced.
-    waits_for: Vec<PathBuf>,
+    waits_for: Vec<Name>,
     /// A sync that failed has called it clean: no later one will write it, though it may be on disk.
     is_lost: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum NameChangeKind {
-    Create(Arc<Path>),
-    Rename(Arc<Path>, Arc<Path>),
-    Remove(Arc<Path>),
+    Create(Name),
+    Rename(Name, Name),
+    Remove(Name),
 }
 
 impl NameChangeKind {
     /// The name after the change, or the one removed.
-    pub(super) fn path(&self) -> &Arc<Path> {
+    pub(super) fn name(&self) -> &Name {
         match self {
-            Self::Create(path) | Self::Rename(_, path) | Self::Remove(path) => path,
+            Self::Create(name) | Self::Rename(_, name) | Self::Remove(name) => name,
         }
     }
 
     /// True when both change the same name.
     fn meets(&self, other: &Self) -> bool {
-        let names = |kind: &Self| match kind {
-            Self::Create(path) | Self::Remove(path) => [Arc::clone(path), Arc::clone(path)],
-            Self::Rename(from, to) => [Arc::clone(from), Arc::clone(to)],
-        };
+        fn names(kind: &NameChangeKind) -> [&Name; 2] {
+            match kind {
+                NameChangeKind::Create(name) | NameChangeKind::Remove(name) => [name, name],
+                NameChangeKind::Rename(from, to) => [from, to],
+            }
+        }
         names(self).iter().any(|name| names(other).contains(name))
     }
 }
 
 impl NameChange {
     fn new(op: usize, kind: NameChangeKind, inode: InodeId) -> Self {
+        let directory = |name: &Name| Name::from(parent(name.as_path()));
         let waits_for = match &kind {
-            NameChangeKind::Create(path) | NameChangeKind::Remove(path) => vec![parent(path).to_path_buf()],
-            NameChangeKind::Rename(from, to) if parent(from) != parent(to) => {
-                vec![parent(from).to_path_buf(), parent(to).to_path_buf()]
+            NameChangeKind::Create(name) | NameChangeKind::Remove(name) => vec![directory(name)],
+            NameChangeKind::Rename(from, to) if directory(from) != directory(to) => {
+                vec![directory(from), directory(to)]
             }
-            NameChangeKind::Rename(_, to) => vec![parent(to).to_path_buf()],
+            NameChangeKind::Rename(_, to) => vec![directory(to)],
         };
         Self { op, kind, inode, waits_for, is_lost: false }
     }
 
-    fn waits_for(&self, directory: &Path) -> bool {
+    fn waits_for(&self, directory: &Name) -> bool {
         self.waits_for.iter().any(|waiting| waiting == directory)
     }
 
     /// Carries the change out, unless what it changes is not there.
     pub(super) fn apply(&self, names: &mut Names) {
         match &self.kind {
-            NameChangeKind::Create(path) => {
-                names.insert(Arc::clone(path), self.inode);
+            NameChangeKind::Create(name) => {
+                names.insert(name.clone(), self.inode);
             }
             NameChangeKind::Rename(from, to) => {
                 if names.get(from) == Some(&self.inode) {
                     names.remove(from);
-                    names.insert(Arc::clone(to), self.inode);
+                    names.insert(to.clone(), self.inode);
                 }
             }
-            NameChangeKind::Remove(path) => {
-                if names.get(path) == Some(&self.inode) {
-                    names.remove(path);
+            NameChangeKind::Remove(name) => {
+                if names.get(name) == Some(&self.inode) {
+                    names.remove(name);
                 }
             }
         }
@@ -117,7 +121,7 @@ pub(super) struct State {
     /// The durable names.
     pub(super) names: Names,
     pub(super) pending_names: Vec<NameChange>,
-    pub(super) directories: Arc<BTreeSet<PathBuf>>,
+    pub(super) directories: Arc<Directories>,
     /// The file that was durably removed last: a later one may find its content in its blocks.
     pub(super) stale: Option<Arc<Inode>>,
     next_inode: InodeId,
@@ -126,10 +130,10 @@ pub(super) struct State {
 impl State {
     /// A disk on which everything is durable.
     pub(super) fn from_disk(disk: &MemVfs) -> Self {
-        let mut state = Self { directories: Arc::new(disk.directories()), ..Self::default() };
-        for (path, data) in disk.share() {
+        let mut state = Self { directories: disk.directories(), ..Self::default() };
+        for (name, data) in disk.share_named() {
             state.files.insert(state.next_inode, Arc::new(Inode::from_disk(&data)));
-            state.names.insert(path.into(), state.next_inode);
+            state.names.insert(name, state.next_inode);
             state.next_inode = state.next_inode.next();
         }
         state
@@ -145,16 +149,16 @@ impl State {
         let at = self.position;
         self.position += 1;
         match op {
-            Op::Create { path, inode } => {
+            Op::Create { name, inode } => {
                 self.files.insert(*inode, Arc::default());
                 self.next_inode = self.next_inode.max(inode.next());
-                self.change_name(at, NameChangeKind::Create(Arc::clone(path)), *inode);
+                self.change_name(at, NameChangeKind::Create(name.clone()), *inode);
             }
             Op::Rename { from, to, inode } => {
-                self.change_name(at, NameChangeKind::Rename(Arc::clone(from), Arc::clone(to)), *inode);
+                self.change_name(at, NameChangeKind::Rename(from.clone(), to.clone()), *inode);
             }
-            Op::Remove { path, inode } => {
-                self.change_name(at, NameChangeKind::Remove(Arc::clone(path)), *inode);
+            Op::Remove { name, inode } => {
+                self.change_name(at, NameChangeKind::Remove(name.clone()), *inode);
             }
             Op::Write { inode, offset, data } => {
                 self.change_file(*inode, |file| file.write(at, *offset, data))
@@ -176,7 +180,7 @@ impl State {
             }
             Op::CreateDir { directory } => {
                 let directories = Arc::make_mut(&mut self.directories);
-                directories.extend(directory.ancestors().map(Path::to_path_buf));
+                directories.extend(directory.as_path().ancestors().map(Name::from));
             }
             Op::Note(_) => {}
         }
@@ -193,7 +197,7 @@ impl State {
         }
     }
 
-    fn sync_directory(&mut self, directory: &Path, profile: CrashProfile) {
+    fn sync_directory(&mut self, directory: &Name, profile: CrashProfile) {
         match profile {
             CrashProfile::Strict => {
                 for change in self.pending_names.iter_mut().filter(|change| !change.is_lost) {
