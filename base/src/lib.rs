@@ -21,6 +21,7 @@ pub mod header;
 pub mod integrity;
 mod key;
 pub mod log;
+pub mod prefetch;
 pub mod record;
 mod retention;
 pub mod seal;

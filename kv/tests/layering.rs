@@ -113,10 +113,12 @@ fn unsafe_code_is_in_two_crates() {
         let text = read(&root().join(package).join("src/lib.rs"));
         assert!(text.contains("#![forbid(unsafe_code)]"), "{package}");
     }
+    // Maps, and two things that the processor does only if asked.
+    let allowed = ["base/src/vfs/os.rs", "base/src/prefetch.rs", "base/src/checksum/wide/avx2.rs"];
     for (path, text) in sources(&root().join("base/src")) {
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
         let is_used = code.into_iter().any(|line| line.contains("unsafe "));
-        assert!(!is_used || path == "base/src/vfs/os.rs", "{path} must not use unsafe code");
+        assert_eq!(is_used, allowed.contains(&path.as_str()), "unsafe code in {path}");
     }
 }
 

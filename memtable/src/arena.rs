@@ -16,6 +16,7 @@ use std::num::NonZeroU32;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, OnceLock};
 
+use base::prefetch::{CACHE_LINE_BYTES, prefetch_line};
 use parking_lot::Mutex;
 
 use crate::Full;
@@ -26,7 +27,6 @@ use crate::record::{Header, Record, RecordView};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 
 const UNIT_BYTES: usize = 8;
-const CACHE_LINE_BYTES: usize = 64;
 const WINDOW_UNITS: u32 = (CHUNK_BYTES / UNIT_BYTES) as u32;
 /// One less than a u32 can count, so that the end of the last window is a u32 too.
 const WINDOWS: u32 = u32::MAX / WINDOW_UNITS;
@@ -259,15 +259,3 @@ impl Bump {
         }
     }
 }
-
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-#[inline]
-fn prefetch_line(address: *const u8) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    // SAFETY: a prefetch of any address, valid or not, has no effect but on the cache. Exercised by every test.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
-}
-
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
-#[inline]
-fn prefetch_line(_address: *const u8) {}

@@ -1,12 +1,20 @@
 //! The one checksum: xxh3, 64 bits, seeded by place so that bytes moved from elsewhere do not pass.
 
+mod wide;
+
 use crate::seeded::{self, Bug};
+use wide::SHORT_BYTES_MAX;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Hash of `data` alone, for content that does not know its place yet.
 #[inline]
 #[must_use]
 pub fn content_hash(data: &[u8]) -> u64 {
+    if data.len() > SHORT_BYTES_MAX
+        && let Some(hash) = wide::hash(data, 0)
+    {
+        return hash;
+    }
     xxh3_64(data)
 }
 
@@ -14,6 +22,11 @@ pub fn content_hash(data: &[u8]) -> u64 {
 #[inline]
 #[must_use]
 pub fn seeded_hash(data: &[u8], seed: u64) -> u64 {
+    if data.len() > SHORT_BYTES_MAX
+        && let Some(hash) = wide::hash(data, seed)
+    {
+        return hash;
+    }
     xxh3_64_with_seed(data, seed)
 }
 
