@@ -48,6 +48,25 @@ impl SegmentHandle {
         Self { file, opened: OnceLock::new(), opening: Mutex::new(()), opener: Some(opener) }
     }
 
+    /// Asks the processor for the value at `pointer`, if the segment is open.
+    #[inline]
+    pub(crate) fn prefetch(&self, pointer: &ValuePointer) {
+        if let Some(segment) = self.opened.get() {
+            segment.prefetch(pointer);
+        }
+    }
+
+    /// The value at `pointer`, which belongs to `user_key` at `version`, if nothing has asked for it ahead.
+    ///
+    /// # Errors
+    /// Damage, or the system's.
+    pub(crate) fn get(&self, pointer: &ValuePointer, user_key: &[u8], version: Version) -> Result<Bytes> {
+        let segment = self.segment()?;
+        // Its header is verified first, and meanwhile the rest is on the way.
+        segment.prefetch(pointer);
+        segment.get(pointer, user_key, version)
+    }
+
     /// The open segment.
     ///
     /// # Errors
@@ -100,7 +119,7 @@ impl View {
         user_key: &[u8],
         version: Version,
     ) -> Result<Bytes> {
-        self.segment(directory, pointer.segment)?.segment()?.get(pointer, user_key, version)
+        self.segment(directory, pointer.segment)?.get(pointer, user_key, version)
     }
 
     pub(crate) fn segment(&self, directory: &Path, number: u64) -> Result<&Arc<SegmentHandle>> {

@@ -182,6 +182,7 @@ fn wrong_pointers_are_refused() {
     ] {
         assert_eq!(good.read(&segment).unwrap(), good.value);
         for pointer in wrong {
+            segment.prefetch(&pointer);
             let error = segment.get(&pointer, &good.key, VERSION).unwrap_err();
             assert!(error.is_corruption(), "{pointer:?}");
         }

@@ -73,6 +73,7 @@ fn hb_80_hostile_pointers_are_damage() {
             for value_len in [0, 100, u32::MAX] {
                 let pointer = ValuePointer { segment: 7, offset, record_len, value_len };
                 for segment in &segments {
+                    segment.prefetch(&pointer);
                     let outcome = segment.get(&pointer, b"key", Version(1));
                     assert!(outcome.unwrap_err().is_corruption(), "{pointer:?}");
                 }

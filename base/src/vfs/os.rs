@@ -199,6 +199,10 @@ fn read_fully(
     Ok(done)
 }
 
+/// At most so much is given to one call, in bytes. Of longer ones Linux makes large pages in its cache, and takes large blocks of free
+/// memory for them: in a virtual machine these are the ones that the host has taken back, and each has to be fetched again.
+const WRITE_BYTES_MAX: usize = 512 << 10;
+
 /// Writes all of `data`. The system may write less than was asked for, or be interrupted.
 fn write_fully(
     offset: u64,
@@ -207,7 +211,8 @@ fn write_fully(
 ) -> io::Result<()> {
     let mut done = 0;
     while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
-        match write(offset + done as u64, rest) {
+        let piece = rest.get(..WRITE_BYTES_MAX).unwrap_or(rest);
+        match write(offset + done as u64, piece) {
             Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
             Ok(count) => done += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -336,5 +341,21 @@ mod tests {
         assert_eq!(writing(&[Ok(2), Ok(0)]), (Err(io::ErrorKind::WriteZero), b"ab".to_vec()));
         let full = Err(io::ErrorKind::StorageFull);
         assert_eq!(writing(&[Ok(5), full]), (Err(io::ErrorKind::StorageFull), b"abcde".to_vec()));
+    }
+
+    /// Goal: a long write comes in pieces that follow each other. Method: a length of several pieces and a bit.
+    #[test]
+    fn a_long_write_is_cut_into_pieces() {
+        let data: Vec<u8> = (0..3 * WRITE_BYTES_MAX + 5).map(|at| (at % 251) as u8).collect();
+        let (mut written, mut lengths) = (Vec::new(), Vec::new());
+        write_fully(7, &data, |at, piece| {
+            assert_eq!(at, 7 + written.len() as u64);
+            written.extend_from_slice(piece);
+            lengths.push(piece.len());
+            Ok(piece.len())
+        })
+        .unwrap();
+        assert_eq!(lengths, [WRITE_BYTES_MAX, WRITE_BYTES_MAX, WRITE_BYTES_MAX, 5]);
+        assert!(written == data);
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn value_of(
     match (&entry.payload, segment) {
         (SharedPayload::Inline(value), _) => Ok(Some(value.clone())),
         (SharedPayload::Separated(pointer), Some(handle)) => {
-            handle.segment()?.get(pointer, user_key, entry.version).map(Some)
+            handle.get(pointer, user_key, entry.version).map(Some)
         }
         (SharedPayload::Tombstone | SharedPayload::Separated(_), _) => Ok(None),
     }

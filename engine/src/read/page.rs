@@ -17,6 +17,8 @@ use crate::view::SegmentHandle;
 const BYTES_MAX: usize = 64 << 10;
 /// How many blocks are searched for one that the page holds already: as many as sources that take turns.
 const RECENT_BLOCKS: usize = 4;
+/// A value that is asked for makes the processor fetch the one so many items on.
+const VALUES_AHEAD: usize = 1;
 /// The length of a key for which memory is taken ahead, in bytes.
 const USUAL_KEY_BYTES: usize = 24;
 
@@ -160,6 +162,16 @@ impl Page {
 
     fn segment(&self, number: u64) -> Option<&Arc<SegmentHandle>> {
         self.segments.iter().rev().find(|(kept, _)| *kept == number).map(|(_, segment)| segment)
+    }
+
+    /// Asks the processor for the separated value of item `at`, if there is such an item.
+    #[inline]
+    fn prefetch_value(&self, at: usize) {
+        if let Some(Slot { place: Place::Segment(pointer), .. }) = self.items.get(at)
+            && let Some(handle) = self.segment(pointer.segment)
+        {
+            handle.prefetch(pointer);
+        }
     }
 
     /// The key of item `at`.
@@ -312,6 +324,7 @@ impl ScanItem {
     }
 
     fn load_from_segment(&self, pointer: &ValuePointer) -> Result<Option<Bytes>> {
+        self.page.prefetch_value(self.at + VALUES_AHEAD);
         let segment = self.page.segment(pointer.segment).ok_or_else(not_wanted)?;
         let key = self.internal_key();
         segment.segment()?.get(pointer, key.user_key, key.version).map(Some)
