@@ -126,7 +126,9 @@ impl Believer {
         match failure {
             Failure::Storage(_) if is_struck => Ok(()),
             Failure::Storage(error) => Err(Finding::new(format!("an error out of nothing: {error}"))),
-            Failure::Refused(why) => Err(Finding::new(why.clone())),
+            // What was read as damaged is left alone until the database is reopened.
+            Failure::Idle if is_struck && self.injection.is_some_and(Injection::is_misreading) => Ok(()),
+            Failure::Idle | Failure::Refused(_) => Err(Finding::new(failure.to_string())),
         }
     }
 
