@@ -45,7 +45,7 @@ impl EngineDatabase {
                 return Ok(());
             }
             if self.do_step()? == Step::Idle && !is_done()? {
-                return Err(Failure::Refused("background work is idle before it is done".to_owned()));
+                return Err(Failure::Idle);
             }
         }
         Err(Failure::Refused("background work does not end".to_owned()))

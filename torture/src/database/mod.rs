@@ -32,6 +32,8 @@ pub const DIRECTORY: &str = "/db";
 pub enum Failure {
     /// The storage below.
     Storage(base::Error),
+    /// Background work has nothing to do before it has done what it should: the tables that are left are read as damaged.
+    Idle,
     /// A refusal of the facade.
     Refused(String),
 }
@@ -40,6 +42,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Storage(error) => write!(f, "{error}"),
+            Self::Idle => write!(f, "background work is idle before it is done"),
             Self::Refused(why) => write!(f, "{why}"),
         }
     }

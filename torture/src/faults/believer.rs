@@ -73,6 +73,8 @@ pub(super) struct Believer {
     durable: usize,
     /// So many are in tables, and no log can lose them.
     in_tables: usize,
+    /// An open has been told something else than what is in the files, and nobody has seen yet what it made of that.
+    is_misled: bool,
     injection: Option<Injection>,
     most_bytes: u64,
     has_halted: bool,
@@ -99,6 +101,7 @@ impl Believer {
             seen: 0,
             durable: 0,
             in_tables: 0,
+            is_misled: false,
             injection,
             most_bytes: 0,
             has_halted: false,
@@ -123,7 +126,9 @@ impl Believer {
         match failure {
             Failure::Storage(_) if is_struck => Ok(()),
             Failure::Storage(error) => Err(Finding::new(format!("an error out of nothing: {error}"))),
-            Failure::Refused(why) => Err(Finding::new(why.clone())),
+            // What was read as damaged is left alone until the database is reopened.
+            Failure::Idle if is_struck && self.injection.is_some_and(Injection::is_misreading) => Ok(()),
+            Failure::Idle | Failure::Refused(_) => Err(Finding::new(failure.to_string())),
         }
     }
 
@@ -141,22 +146,21 @@ impl Believer {
         let vfs: Arc<dyn Vfs> = Arc::new(self.life.clone());
         let fired_before = self.disk.fired();
         let outcome = self.guarded(|| self.kind.open(&vfs, &self.clock))?;
-        let has_misread =
+        self.is_misled |=
             self.injection.is_some_and(Injection::is_misreading) && self.disk.fired() > fired_before;
         self.database = self.excused(outcome)?;
         let Some(found) = self.dump()? else {
             // Nothing can be said of what it shows: closed again until the next attempt.
             return self.kill();
         };
-        // A log that reads as damaged or shorter than it is may look torn, and its marks may be what is damaged.
-        let least = if has_misread { self.in_tables } else { self.least() };
-        let commits = least..=self.history.commits();
+        let commits = self.least()..=self.history.commits();
         self.certain =
             self.history.prefix(&found, self.now, commits).map_err(|finding| finding.at("open"))?;
         self.seen = self.certain;
         self.history.truncate(self.certain);
         self.durable = self.certain;
         self.in_tables = self.certain;
+        self.is_misled = false;
         Ok(())
     }
 
@@ -281,8 +285,12 @@ impl Believer {
     }
 
     /// So many commits must be there after reopening. A failed sync that takes back what was written takes with it what only the
-    /// cache held: buffered commits too.
+    /// cache held: buffered commits too. And a log that an open reads as damaged or shorter than it is may look torn, for its marks
+    /// may be what is damaged.
     fn least(&self) -> usize {
+        if self.is_misled {
+            return self.in_tables;
+        }
         let has_reverted = self.injection.is_some_and(Injection::is_reverting) && self.disk.fired() > 0;
         if has_reverted { self.durable } else { self.certain.max(self.seen) }
     }

@@ -91,6 +91,8 @@ fn prepare(directory: &Path, random: &mut fastrand::Rng) -> Checked {
 }
 
 fn open(case: &mut Case<'_>, medium: Medium, directory: &Path, root: &Path) -> Checked {
+    // Before this process, too, opens it for reading.
+    let before = Fingerprint::of(directory)?;
     let expected = {
         let db = Options::tiny().open_read_only(directory)?;
         let in_logs = db.recovery_report().commits_replayed > 0;
@@ -100,7 +102,6 @@ fn open(case: &mut Case<'_>, medium: Medium, directory: &Path, root: &Path) -> C
     if medium == Medium::Permissions {
         set_permissions(directory, 0o500, 0o400)?;
     }
-    let before = Fingerprint::of(directory)?;
     let trace = root.join(format!("trace {medium:?}"));
     std::fs::create_dir(&trace).map_err(|error| Finding::new(format!("cannot make a directory: {error}")))?;
     let is_traced = works(&mut traced(&trace));
