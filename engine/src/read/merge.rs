@@ -158,8 +158,22 @@ impl<C: Cursor> MergeCursor<C> {
             None => self.head(current).is_some(),
             Some(other) => self.precedes(current, other),
         };
-        if !stays {
-            self.choose();
+        match self.runner_up {
+            _ if stays => {}
+            // Nothing else has moved.
+            Some(next) => self.choose_runner_up(next),
+            None => self.choose(),
+        }
+    }
+
+    /// Finds the first head besides that of `first`, which comes before all others.
+    fn choose_runner_up(&mut self, first: usize) {
+        self.current = Some(first);
+        self.runner_up = None;
+        for index in (0..self.sources.len()).filter(|index| *index != first) {
+            if self.head(index).is_some() && self.runner_up.is_none_or(|best| self.precedes(index, best)) {
+                self.runner_up = Some(index);
+            }
         }
     }
 
