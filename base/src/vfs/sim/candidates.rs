@@ -67,20 +67,21 @@ pub(super) fn enumerate(slots: &[Slot], budget: &ImageBudget) -> Vec<Candidate> 
     if let Some(all) = combinations.filter(|all| *all <= budget.exhaustive_up_to) {
         return (0..all).map(Candidate::Nth).collect();
     }
-    let mut candidates = by_kind_and_file(slots);
-    let telling = candidates.len();
-    if telling >= budget.at_most {
-        candidates.truncate(budget.at_most);
-        return candidates;
+    let mut telling = by_kind_and_file(slots);
+    let mut others = one_by_one(slots);
+    others.extend(by_order(slots));
+    let mut drawn: Vec<Candidate> = (0..u64::from(budget.random)).map(Candidate::Random).collect();
+    if telling.len() + others.len() + drawn.len() > budget.at_most {
+        // Of each sort something: a quarter drawn, a half with a rule for all, the rest for one thing at a time.
+        drawn.truncate(budget.at_most / 4);
+        shuffle(telling.get_mut(1..).unwrap_or_default(), budget.seed);
+        telling.truncate(budget.at_most.div_ceil(2));
+        shuffle(&mut others, budget.seed);
+        others.truncate(budget.at_most - telling.len() - drawn.len());
     }
-    candidates.extend(one_by_one(slots));
-    candidates.extend(by_order(slots));
-    candidates.extend((0..u64::from(budget.random)).map(Candidate::Random));
-    if let Some(rest) = candidates.get_mut(telling..).filter(|rest| telling + rest.len() > budget.at_most) {
-        shuffle(rest, budget.seed);
-    }
-    candidates.truncate(budget.at_most);
-    candidates
+    telling.append(&mut others);
+    telling.append(&mut drawn);
+    telling
 }
 
 fn by_kind_and_file(slots: &[Slot]) -> Vec<Candidate> {
