@@ -99,6 +99,7 @@ contract! {
     remove_keeps_open_handles
     map_outlives_removal
     map_outlives_replacement
+    to_read_ahead_changes_nothing
     list_has_files_and_directories_of_one_level
     directories_are_created_with_their_parents
     locks_exclude_each_other
@@ -234,6 +235,19 @@ mod check {
         disk.create("a", b"another");
         assert_eq!(content(file.as_ref()), b"abcd");
         assert_eq!(disk.read("a"), b"another");
+    }
+
+    pub(super) fn to_read_ahead_changes_nothing(disk: &Disk) {
+        let data: Vec<u8> = (0..50_000_u32).map(|at| at as u8).collect();
+        let file = disk.create("a", &data);
+        let map = file.map().unwrap();
+        for (offset, len) in
+            [(0, 0), (0, 1), (4096, 8192), (49_999, 1 << 40), (1 << 40, 5), (u64::MAX, u64::MAX)]
+        {
+            file.read_ahead(offset, len);
+        }
+        assert_eq!(map, data);
+        assert_eq!(disk.read("a"), data);
     }
 
     pub(super) fn map_outlives_removal(disk: &Disk) {

@@ -56,6 +56,13 @@ impl SegmentHandle {
         }
     }
 
+    /// Has the system read these bytes ahead, if the segment is open.
+    pub(crate) fn read_ahead(&self, offset: u64, len: u64) {
+        if let Some(segment) = self.opened.get() {
+            segment.read_ahead(offset, len);
+        }
+    }
+
     /// The value at `pointer`, which belongs to `user_key` at `version`, if nothing has asked for it ahead.
     ///
     /// # Errors

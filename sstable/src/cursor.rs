@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use base::codec::Malformed;
+use base::vfs::ReadAhead;
 use base::{Cursor, Direction, Entry, EntryRef, InternalKey, Payload, PlainRef, Result, Version, Visit};
 use bytes::Bytes;
 
@@ -19,6 +20,7 @@ use crate::table::Parts;
 pub struct TableCursor {
     parts: Arc<Parts>,
     last_partition: LastPartition,
+    read_ahead: ReadAhead,
     block: Option<OpenBlock>,
     here: Option<Here>,
     /// The user key here; between steps it keeps the prefix of the open block.
@@ -142,7 +144,8 @@ impl OpenBlock {
 
 impl TableCursor {
     pub(crate) fn new(parts: Arc<Parts>) -> Self {
-        Self { parts, last_partition: LastPartition::default(), block: None, here: None, key: Vec::new() }
+        let (last_partition, read_ahead) = (LastPartition::default(), ReadAhead::default());
+        Self { parts, last_partition, read_ahead, block: None, here: None, key: Vec::new() }
     }
 
     /// Loads a block, unless it is the one that is open.
@@ -179,6 +182,11 @@ impl TableCursor {
     fn enter(&mut self, ordinal: usize, end: End) -> Result<()> {
         let next = self.parts.index.block(&self.parts.source, ordinal, &mut self.last_partition)?;
         let Some(unit) = next else { return Ok(()) };
+        let direction = match end {
+            End::First => Direction::Forward,
+            End::Last => Direction::Backward,
+        };
+        self.parts.source.read_ahead(&mut self.read_ahead, unit.handle, direction);
         self.open_block(unit)?;
         let count = self.block.as_ref().map_or(0, |block| block.layout.count());
         match end {
@@ -190,6 +198,7 @@ impl TableCursor {
     /// The block and number of the first entry at or after `target`; the number may be one past the block's last.
     fn locate(&mut self, target: InternalKey<'_>) -> Result<Option<(usize, usize)>> {
         let Some(unit) = self.parts.index.find(&self.parts.source, target)? else { return Ok(None) };
+        self.read_ahead.restart();
         self.open_block(unit)?;
         let Some(block) = &self.block else { return Ok(None) };
         let number = block.layout.lower_bound(&block.raw, target);

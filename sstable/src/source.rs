@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use base::codec::Malformed;
 use base::header::FileHeader;
 use base::seal::Seal;
-use base::vfs::File;
+use base::vfs::{File, ReadAhead};
 use base::{Direction, Error, Result};
 use bytes::Bytes;
 
@@ -168,6 +168,15 @@ impl Source {
     pub(crate) fn expect_next(&self, handle: Handle, direction: Direction) {
         if let Some(sealed) = self.sealed_in_map(handle) {
             ask_for_next(sealed, direction);
+        }
+    }
+
+    /// A reader in order comes to the unit at `handle`: the system reads ahead of it. Positional reads need no such hint.
+    #[inline]
+    pub(crate) fn read_ahead(&self, ahead: &mut ReadAhead, handle: Handle, direction: Direction) {
+        if self.is_mapped() {
+            let here = handle.offset..handle.offset.saturating_add(u64::from(handle.sealed_bytes));
+            ahead.come_to(&*self.file, self.file_bytes, here, direction);
         }
     }
 

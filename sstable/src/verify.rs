@@ -1,7 +1,8 @@
 //! Checks all of a table against itself: every checksum, order, bound and count.
 
 use base::codec::Malformed;
-use base::{Entry, Error, InternalKey, InternalKeyBuf, Result, Version};
+use base::vfs::ReadAhead;
+use base::{Direction, Entry, Error, InternalKey, InternalKeyBuf, Result, Version};
 
 use crate::Properties;
 use crate::block::Layout;
@@ -22,6 +23,7 @@ impl crate::Table {
             found: Properties::default(),
             smallest: Vec::new(),
             last: InternalKeyBuf::default(),
+            read_ahead: ReadAhead::default(),
         };
         check.all_blocks()?;
         check.filter_partitions()?;
@@ -35,6 +37,7 @@ struct Check<'a> {
     found: Properties,
     smallest: Vec<u8>,
     last: InternalKeyBuf,
+    read_ahead: ReadAhead,
 }
 
 impl Check<'_> {
@@ -71,6 +74,7 @@ impl Check<'_> {
 
     fn block(&mut self, block: &IndexEntry) -> Result<()> {
         let handle = block.handle;
+        self.parts.source.read_ahead(&mut self.read_ahead, handle, Direction::Forward);
         let raw = self.parts.source.read(handle)?;
         let damaged = |error| self.parts.source.damaged(handle, error);
         let layout = Layout::parse(&raw).map_err(damaged)?;

@@ -2,6 +2,7 @@
 
 use base::header::CONTENT_START;
 use base::record::{Located, RECORD_HEADER_BYTES, Scanner, Tail};
+use base::vfs::ReadAhead;
 use base::{Result, ValuePointer, Version};
 use bytes::Bytes;
 
@@ -40,6 +41,7 @@ pub struct SegmentReport {
 pub struct ValueScan<'a> {
     segment: &'a Segment,
     scanner: Scanner,
+    read_ahead: ReadAhead,
     failed: bool,
 }
 
@@ -50,7 +52,7 @@ impl Segment {
     /// The system's, when the length cannot be read.
     pub fn scan(&self) -> Result<ValueScan<'_>> {
         let scanner = Scanner::new(self.file().clone(), self.seed(), CONTENT_START)?;
-        Ok(ValueScan { segment: self, scanner, failed: false })
+        Ok(ValueScan { segment: self, scanner, read_ahead: ReadAhead::default(), failed: false })
     }
 
     /// Verifies every record of a segment that was sealed at `sealed_len` bytes, and that they fill it to the end.
@@ -63,8 +65,9 @@ impl Segment {
             return Err(self.damaged(len, format!("segment of {sealed_len} bytes is cut short")));
         }
         let mut scanner = Scanner::up_to(self.file().clone(), self.seed(), CONTENT_START, sealed_len);
-        let mut report = SegmentReport::default();
+        let (mut report, mut read_ahead) = (SegmentReport::default(), ReadAhead::default());
         while let Some(located) = scanner.next_header()? {
+            self.come_to(&mut read_ahead, &located);
             if located.header.kind == KIND_VALUE {
                 self.value_at(&located)?;
                 report.values += 1;
@@ -112,6 +115,7 @@ impl Iterator for ValueScan<'_> {
         while !self.failed {
             match self.scanner.next_header() {
                 Ok(Some(located)) if located.header.kind == KIND_VALUE => {
+                    self.segment.come_to(&mut self.read_ahead, &located);
                     return Some(self.segment.value_at(&located));
                 }
                 Ok(Some(_)) => {}

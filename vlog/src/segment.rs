@@ -9,13 +9,16 @@ use base::compress::Codec;
 use base::header::{CONTENT_START, FileHeader, FileIdentity, FileKind};
 use base::log::LogFile;
 use base::prefetch::prefetch_to_read;
-use base::record::{RECORD_HEADER_BYTES, RecordHeader};
-use base::vfs::{Access, BytesFile, File, Vfs};
-use base::{Error, Result, ValuePointer, Version};
+use base::record::{Located, RECORD_HEADER_BYTES, RecordHeader};
+use base::vfs::{Access, BytesFile, File, ReadAhead, Vfs};
+use base::{Direction, Error, Result, ValuePointer, Version};
 use bytes::{Buf, Bytes};
 
 use crate::format::{FORMAT_VERSION, KIND_VALUE};
 use crate::value::split;
+
+/// A record as long as this is asked for before it is read, or the system would read it from the disk page by page, in bytes.
+const LONG_RECORD_BYTES: u32 = 32 << 10;
 
 /// One `.vlog` file, for reading. Shared by all readers; never written through.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct Segment {
     number: u64,
     seed: u64,
     file: Arc<dyn File>,
+    /// The file behind the map, which can be asked to read ahead.
+    backing: Option<Arc<dyn File>>,
     source: Source,
 }
 
@@ -101,7 +106,7 @@ impl Segment {
             let what = format!("segment of {sealed_len} bytes is cut short");
             return Err(Error::corruption(path, map.len() as u64, what));
         };
-        Ok(Self::over_map(path, &header, map.slice(..sealed)))
+        Ok(Self { backing: Some(file), ..Self::over_map(path, &header, map.slice(..sealed)) })
     }
 
     /// Opens a segment for positional reads: each value costs one read, and nothing is mapped.
@@ -134,12 +139,13 @@ impl Segment {
     fn over_map(path: &Path, header: &FileHeader, map: Bytes) -> Self {
         let file = BytesFile::shared(path, map.clone());
         let (number, seed) = (header.identity.file_number, header.seed());
-        Self { number, seed, file, source: Source::Mapped(map) }
+        Self { number, seed, file, backing: None, source: Source::Mapped(map) }
     }
 
     fn over_file(file: Arc<dyn File>, header: &FileHeader) -> Self {
         let (number, seed) = (header.identity.file_number, header.seed());
-        Self { number, seed, file, source: Source::Positional { known_len: AtomicU64::new(0) } }
+        let source = Source::Positional { known_len: AtomicU64::new(0) };
+        Self { number, seed, file, backing: None, source }
     }
 
     /// The number in the segment's file name.
@@ -173,6 +179,22 @@ impl Segment {
         prefetch_to_read(map.get(start..end).unwrap_or_default());
     }
 
+    /// A hint that `len` bytes at `offset` are read soon, so that the system begins to read them from the disk; only a
+    /// mapped segment needs it.
+    pub fn read_ahead(&self, offset: u64, len: u64) {
+        if let Some(file) = &self.backing {
+            file.read_ahead(offset, len);
+        }
+    }
+
+    /// A reader in order comes to a record; the system reads ahead of it.
+    pub(crate) fn come_to(&self, ahead: &mut ReadAhead, located: &Located) {
+        if let (Some(file), Source::Mapped(map)) = (&self.backing, &self.source) {
+            let here = located.offset..located.offset.saturating_add(located.header.record_bytes());
+            ahead.come_to(&**file, map.len() as u64, here, Direction::Forward);
+        }
+    }
+
     pub(crate) fn checked_value(
         &self,
         pointer: &ValuePointer,
@@ -182,6 +204,9 @@ impl Segment {
         let damaged = |what: &'static str| self.damaged(pointer.offset, what);
         if pointer.segment != self.number {
             return Err(damaged("pointer leads to another segment"));
+        }
+        if pointer.record_len >= LONG_RECORD_BYTES {
+            self.read_ahead(pointer.offset, u64::from(pointer.record_len));
         }
         let record = self.record(pointer)?;
         let header = RecordHeader::decode(&record, self.seed, pointer.offset)

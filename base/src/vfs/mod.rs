@@ -15,6 +15,7 @@ mod fault;
 mod mem;
 mod name;
 mod os;
+mod read_ahead;
 #[cfg(any(test, feature = "test-util"))]
 mod sim;
 
@@ -31,6 +32,7 @@ pub use bytes_file::BytesFile;
 pub use fault::{Fault, FaultKind, FaultVfs, Filter, Operation, Operations, Times};
 pub use mem::MemVfs;
 pub use os::OsVfs;
+pub use read_ahead::ReadAhead;
 #[cfg(any(test, feature = "test-util"))]
 pub use sim::{CrashProfile, Image, ImageBudget, Images, Recording, SimVfs};
 
@@ -161,8 +163,13 @@ pub trait File: Send + Sync + fmt::Debug {
     fn allocate(&self, len: u64) -> Result<()>;
 
     /// The whole file as shared memory, without copying where the system can. The caller promises that the file is
-    /// finished: nobody writes to it or cuts it while the map is in use.
+    /// finished: nobody writes to it or cuts it while the map is in use. It is read at random: the system reads the pages that are
+    /// touched, and no others unless [`File::read_ahead`] asks for them.
     fn map(&self) -> Result<Bytes>;
+
+    /// A hint that these bytes are read soon: the system may begin to read them from the disk. Without effect on what is read, and
+    /// nothing at all where a file cannot follow it.
+    fn read_ahead(&self, _offset: u64, _len: u64) {}
 
     /// Does to the content what a failed [`File::sync`] does; for [`FaultVfs`]. A file system that does not tell what is
     /// durable can only keep it.

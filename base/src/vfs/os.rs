@@ -285,7 +285,19 @@ impl File for OsFile {
         // mapped: tables and sealed segments are only ever removed, which leaves the map intact. Exercised by
         // `base/tests/vfs_contract.rs`, `map_outlives_removal`.
         let map = unsafe { memmap2::Mmap::map(&self.file) }.map_err(|error| self.failed("map", error))?;
+        // Only a hint, and where it fails reads are slower.
+        #[cfg(unix)]
+        let _hint = map.advise(memmap2::Advice::Random);
         Ok(Bytes::from_owner(map))
+    }
+
+    fn read_ahead(&self, offset: u64, len: u64) {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{Advice, fadvise};
+            // Only a hint, and where it fails reads are slower.
+            let _hint = fadvise(&self.file, offset, std::num::NonZeroU64::new(len), Advice::WillNeed);
+        }
     }
 }
 

@@ -159,6 +159,7 @@ impl End {
         page.reserve(wanted);
         let more = Filling::new(reader, &self.view, page, &mut self.met, wanted)
             .run(&mut self.merge, self.direction);
+        page.read_values_ahead();
         self.since_view += page.len();
         self.wanted = (self.wanted * 2).min(self.most);
         more

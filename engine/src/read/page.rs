@@ -17,6 +17,10 @@ use crate::view::SegmentHandle;
 const BYTES_MAX: usize = 64 << 10;
 /// How many blocks are searched for one that the page holds already: as many as sources that take turns.
 const RECENT_BLOCKS: usize = 4;
+/// The separated values of so many items are read ahead together.
+const ITEMS_TO_READ_AHEAD: usize = 16;
+/// No more than this of them, in bytes: the reader may stop, and longer values are asked for one by one.
+const VALUES_AHEAD_BYTES_MAX: u64 = 4 << 20;
 /// A value that is asked for makes the processor fetch the one so many items on.
 const VALUES_AHEAD: usize = 1;
 /// The length of a key for which memory is taken ahead, in bytes.
@@ -162,6 +166,30 @@ impl Page {
 
     fn segment(&self, number: u64) -> Option<&Arc<SegmentHandle>> {
         self.segments.iter().rev().find(|(kept, _)| *kept == number).map(|(_, segment)| segment)
+    }
+
+    /// Has the system read ahead what the separated values lie in, where many of them lie close together. Those that do not
+    /// would take a call each, which is as long as to read one that is in memory.
+    pub(super) fn read_values_ahead(&self) {
+        if self.items.len() < ITEMS_TO_READ_AHEAD || self.keys_only {
+            return;
+        }
+        for (number, segment) in &self.segments {
+            let pointers = self.items.iter().filter_map(|slot| match &slot.place {
+                Place::Segment(pointer) if pointer.segment == *number => Some(pointer),
+                _ => None,
+            });
+            let (mut start, mut end, mut bytes) = (u64::MAX, 0, 0);
+            for pointer in pointers {
+                let record_len = u64::from(pointer.record_len);
+                start = start.min(pointer.offset);
+                end = end.max(pointer.offset.saturating_add(record_len));
+                bytes += record_len;
+            }
+            if start < end && end - start <= bytes.saturating_mul(2) {
+                segment.read_ahead(start, (end - start).min(VALUES_AHEAD_BYTES_MAX));
+            }
+        }
     }
 
     /// Asks the processor for the separated value of item `at`, if there is such an item.

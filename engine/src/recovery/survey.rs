@@ -77,6 +77,10 @@ pub(crate) fn survey(
         TableAccess::Mapped => Some(file.map()?),
         TableAccess::Positional => None,
     };
+    if let (Some(bytes), NumberedFile::Wal(_)) = (&mapped, log) {
+        // All of it is needed; of a value log, where values are, hardly more than the headers.
+        file.read_ahead(0, bytes.len() as u64);
+    }
     let file = mapped.clone().map_or(file, |bytes| BytesFile::shared(path.clone(), bytes));
     let identity = FileIdentity { database_id, file_number: log.number() };
     let is_vlog = matches!(log, NumberedFile::ValueLog(_));

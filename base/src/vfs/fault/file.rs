@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
@@ -153,6 +154,12 @@ impl File for FaultFile {
         self.inner.allocate(len)?;
         ledger.take(self.id, 0, len);
         Ok(())
+    }
+
+    /// A hint is no operation: it cannot fail.
+    fn read_ahead(&self, offset: u64, len: u64) {
+        self.vfs.shared.read_ahead_bytes.fetch_add(len, Ordering::Relaxed);
+        self.inner.read_ahead(offset, len);
     }
 
     fn map(&self) -> Result<Bytes> {

@@ -25,6 +25,7 @@ mod plan;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -49,6 +50,7 @@ struct Shared {
     plan: Mutex<Plan>,
     ledger: Mutex<Ledger>,
     hook: Mutex<Option<Hook>>,
+    read_ahead_bytes: AtomicU64,
 }
 
 impl fmt::Debug for Shared {
@@ -64,8 +66,13 @@ impl FaultVfs {
     /// Wraps `inner`; nothing fails until told.
     #[must_use]
     pub fn new(inner: Arc<dyn Vfs>) -> Self {
-        let shared =
-            Shared { inner, plan: Mutex::default(), ledger: Mutex::default(), hook: Mutex::default() };
+        let shared = Shared {
+            inner,
+            plan: Mutex::default(),
+            ledger: Mutex::default(),
+            hook: Mutex::default(),
+            read_ahead_bytes: AtomicU64::new(0),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -83,6 +90,12 @@ impl FaultVfs {
     #[must_use]
     pub fn fired(&self) -> u64 {
         self.shared.plan.lock().fired()
+    }
+
+    /// How many bytes files were asked to read ahead ([`File::read_ahead`](super::File::read_ahead)) so far.
+    #[must_use]
+    pub fn read_ahead_bytes(&self) -> u64 {
+        self.shared.read_ahead_bytes.load(Ordering::Relaxed)
     }
 
     /// How many operations there were so far, failed ones included.
