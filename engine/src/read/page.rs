@@ -18,7 +18,7 @@ const BYTES_MAX: usize = 64 << 10;
 /// How many blocks are searched for one that the page holds already: as many as sources that take turns.
 const RECENT_BLOCKS: usize = 4;
 /// The separated values of so many items are read ahead together.
-const ITEMS_TO_READ_AHEAD: usize = 16;
+const ITEMS_TO_READ_AHEAD: usize = 4;
 /// No more than this of them, in bytes: the reader may stop, and longer values are asked for one by one.
 const VALUES_AHEAD_BYTES_MAX: u64 = 4 << 20;
 /// A value that is asked for makes the processor fetch the one so many items on.
